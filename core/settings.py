@@ -1,0 +1,111 @@
+"""Every setting, documented here and nowhere else; `.env.example` is made from this file."""
+
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class SandboxMode(StrEnum):
+    """How much isolation a child must get."""
+
+    AUTO = "auto"
+    REQUIRED = "required"
+
+
+class Settings(BaseSettings):
+    """Read once per process from the environment (and a `.env` file in the working folder)."""
+
+    model_config = SettingsConfigDict(frozen=True, env_file=".env", extra="ignore", env_ignore_empty=True)
+
+    # Where things are
+    database_url: SecretStr = Field(
+        SecretStr(""), description="PostgreSQL (postgresql://…). Unset: `up` starts its own, on a unix socket."
+    )
+    redis_url: SecretStr = Field(
+        SecretStr(""), description="Redis or Valkey (redis://… or unix://…). Unset: `up` starts its own."
+    )
+    storage_url: str = Field(
+        "", description="Where files are kept: file:///absolute/folder. Unset: the folder `storage` of the home."
+    )
+    askstephen_home: Path = Field(
+        Path(".local"), description="Folder of the local stack: databases, storage, logs, keys, the watched folder."
+    )
+
+    # Web
+    host: str = Field("127.0.0.1", description="Address that the web process binds. Not loopback: local mode is off.")
+    port: int = Field(8000, description="Port of the web page; 0 takes a free one.")
+    local_mode: bool = Field(
+        default=False, description="One owner on this machine, signed in by the link that `up` prints. Loopback only."
+    )
+    upload_limit_bytes: int = Field(20 * 1024**3, description="Largest upload taken, bytes.")
+
+    # Ingest
+    watch_folder: Path | None = Field(
+        None,
+        description="Folder whose new videos are taken in. Unset: the folder `watched` of the home. A file is never changed.",
+    )
+    watch_settle_seconds: float = Field(2.0, description="A file is taken once its size and time stood still this long.")
+    watch_owner: str = Field("", description="User id that owns what the watched folder brings. Unset: the local owner.")
+    sample: bool = Field(default=False, description="Take in the bundled sample on the first start of an own, empty database.")
+
+    # Speech
+    whisper_model: str = Field(
+        "tiny.en", description="`tiny.en` (bundled, pinned by hash) or the absolute folder of a CTranslate2 Whisper model."
+    )
+    whisper_threads: int = Field(2, description="CPU threads of one transcription.")
+
+    # Children
+    sandbox: SandboxMode = Field(
+        SandboxMode.AUTO, description="auto: isolate as far as the machine allows; required: refuse to start with less."
+    )
+
+    # Jobs
+    lease_seconds: float = Field(12.0, description="A running step whose worker is silent this long is run again.")
+    grace_seconds: float = Field(25.0, description="How long a stopping worker lets steps reach a checkpoint.")
+    attempts_folder: Path | None = Field(
+        None, description="Scratch of running attempts. Unset: the folder `attempts` of the home."
+    )
+
+    # Log
+    log_format: Literal["auto", "json", "console"] = Field("auto", description="auto: console on a terminal, else JSON lines.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level written.")
+
+    # Secrets
+    secret_keys: SecretStr = Field(
+        SecretStr(""), description="Key ring `kid:base64,…`, newest first, 32 bytes each. Unset: the home's key file."
+    )
+
+    @property
+    def home(self) -> Path:
+        """The home as an absolute path."""
+        return self.askstephen_home.expanduser().absolute()
+
+    @property
+    def scratch(self) -> Path:
+        """Where running attempts write."""
+        return self.attempts_folder or self.home / "attempts"
+
+    @property
+    def watched(self) -> Path:
+        """The watched folder."""
+        return self.watch_folder or self.home / "watched"
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process."""
+    return Settings()
+
+
+def env_example() -> str:
+    """The text of `.env.example`: every setting with its words and its default, commented out."""
+    lines = ["# Made by `./askstephen settings --example`; every setting is documented in core/settings.py.", ""]
+    for name, field in Settings.model_fields.items():
+        default = field.default.get_secret_value() if isinstance(field.default, SecretStr) else field.default
+        shown = "" if default is None else str(default).lower() if isinstance(default, bool) else str(default)
+        lines += [f"# {field.description}", f"# {name.upper()}={shown}", ""]
+    return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""The steps, by area; several pipelines may use the same one."""

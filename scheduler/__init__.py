@@ -1,0 +1,1 @@
+"""The process that decides what runs next: relay, rescue, schedules."""

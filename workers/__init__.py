@@ -1,0 +1,1 @@
+"""The processes that claim steps and run them."""
