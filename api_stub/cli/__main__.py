@@ -1,0 +1,54 @@
+"""What `./askstephen WORD` runs."""
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from api_stub.cli.doctor import doctor
+from api_stub.cli.up import link, up
+from core.errors import AskStephenError
+from core.settings import env_example
+
+
+def _settings(_options: argparse.Namespace) -> int:
+    print(env_example())
+    return 0
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Every word with its options."""
+    parser = argparse.ArgumentParser(
+        prog="./askstephen", description="AskStephen's job platform.", epilog="`./askstephen test` runs every check."
+    )
+    words = parser.add_subparsers(required=True, metavar="WORD")
+
+    def add(name: str, function: Callable[[argparse.Namespace], int], words_of_help: str) -> argparse.ArgumentParser:
+        word = words.add_parser(name, help=words_of_help, description=words_of_help)
+        word.set_defaults(function=function)
+        return word
+
+    start = add("up", up, "Start everything on this machine and print the dashboard's address. Ctrl-C stops it.")
+    start.add_argument("--port", type=int, default=8000, help="port of the web page; 0 takes a free one (default: 8000)")
+    for word in (start, add("link", link, "Print a new link that signs you in to a running dashboard.")):
+        word.add_argument(
+            "--home", type=Path, default=Path(".local"), help="folder for databases, files and logs (default: .local)"
+        )
+    add("doctor", doctor, "Tell what was found on this machine, what is missing, and what to do.")
+    add("settings", _settings, "Print every setting with its default, as a .env file.")
+    return parser
+
+
+def main() -> int:
+    """Run the word; an expected error is one sentence, not a trace."""
+    options = build_parser().parse_args()
+    function: Callable[[argparse.Namespace], int] = options.function
+    try:
+        return function(options)
+    except AskStephenError as error:
+        print(f"askstephen: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

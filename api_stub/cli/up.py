@@ -1,0 +1,80 @@
+"""`up` and `link`."""
+
+import argparse
+import os
+import socket
+import sys
+from pathlib import Path
+
+from core.errors import Misconfigured
+from core.local_stack.runner import Runner, read_procfile
+from core.local_stack.servers import Servers
+from core.settings import Settings
+from db import migrations, users
+from db.engine import Database
+
+ROOT = Path(__file__).parents[2]
+
+
+def up(options: argparse.Namespace) -> int:
+    """Start the servers, migrate, run the Procfile until Ctrl-C."""
+    home = options.home.expanduser().absolute()
+    port = _port(options.port)
+    with Servers(home) as servers:
+        url = servers.environment["DATABASE_URL"]
+        migrations.upgrade(url)
+        _remember(home, url, port)
+        environment = {
+            **os.environ,
+            **servers.environment,
+            "ASKSTEPHEN_HOME": str(home),
+            "PORT": str(port),
+            "LOCAL_MODE": "true",
+            "PYTHONUNBUFFERED": "1",
+        }
+        procfile = (ROOT / "Procfile").read_text()
+        processes = read_procfile(procfile, folder=ROOT, logs=home / "logs", environment=environment)
+        print(f"AskStephen runs. Logs: {home / 'logs'}. Ctrl-C stops everything.\nOpen {_link(url, port)}", flush=True)
+        # Workers give themselves that long; the runner waits a little longer than they do.
+        grace = Settings().grace_seconds + 5
+        return Runner(
+            servers, processes, grace_seconds=grace, say=lambda words: print(words, file=sys.stderr, flush=True)
+        ).run()
+
+
+def link(options: argparse.Namespace) -> int:
+    """Print a link for the installation that runs on this home."""
+    note = options.home.expanduser().absolute() / "run" / "up"
+    if not note.exists():
+        raise Misconfigured(f"nothing was started on {options.home} yet: run ./askstephen up")
+    url, port = note.read_text().splitlines()
+    print(_link(url, int(port)))
+    return 0
+
+
+def _remember(home: Path, url: str, port: int) -> None:
+    note = home / "run" / "up"
+    note.parent.mkdir(exist_ok=True)
+    with os.fdopen(os.open(note, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(f"{url}\n{port}\n")
+
+
+def _link(url: str, port: int) -> str:
+    database = Database(url, connections=1)
+    try:
+        with database.jobs() as session:
+            token = users.insert_sign_in_token(session, users.ensure_local_owner(session))
+    finally:
+        database.dispose()
+    return f"http://127.0.0.1:{port}/sign-in?token={token}"
+
+
+def _port(wanted: int) -> int:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", wanted))
+        except OSError:
+            raise Misconfigured(f"port {wanted} is taken: pass --port with another one, or --port 0 for a free one") from None
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,95 @@
+"""Leases: renewed by the worker that holds them, judged by the scheduler."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.orm import Session
+from sqlalchemy.sql.expression import bindparam
+from sqlalchemy.types import Uuid
+
+from db.jobs.machine import Claim, Status, advance, insert_attempt, lock
+
+DEATHS_BEFORE_QUARANTINE = 2
+_RENEW = text("""
+UPDATE jobs.job_steps s SET lease_until = now() + :lease, progress = coalesce(c.progress, s.progress),
+    progress_message = coalesce(c.message, s.progress_message)
+FROM unnest(:steps, :claims, CAST(:progress AS real[]), CAST(:messages AS text[])) c(id, claim_id, progress, message)
+JOIN jobs.job_steps o ON o.id = c.id JOIN jobs.jobs j ON j.id = o.job_id
+WHERE s.id = c.id AND s.claim_id = c.claim_id AND s.status = 'running'
+RETURNING s.claim_id, (j.cancel_requested_at IS NOT NULL OR EXISTS (SELECT 1 FROM jobs.job_steps d WHERE d.job_id = j.id
+    AND (d.status = 'quarantined' OR (d.status = 'failed' AND NOT d.optional)))) AS stop
+""").bindparams(bindparam("steps", type_=ARRAY(Uuid)), bindparam("claims", type_=ARRAY(Uuid)))
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """One held claim, with what its step last said of its progress."""
+
+    step_id: UUID
+    claim_id: UUID
+    progress: float | None
+    message: str | None
+
+
+def renew(session: Session, held: Sequence[Renewal], *, lease: timedelta) -> dict[UUID, bool]:
+    """Prolong leases. Returns, for each claim that still holds its step, whether it should stop; absent ones were replaced."""
+    ordered = sorted(held, key=lambda item: item.step_id)  # rows are locked in one order everywhere
+    rows = session.execute(
+        _RENEW,
+        {
+            "steps": [item.step_id for item in ordered],
+            "claims": [item.claim_id for item in ordered],
+            "progress": [item.progress for item in ordered],
+            "messages": [item.message for item in ordered],
+            "lease": lease,
+        },
+    )
+    return {row.claim_id: row.stop for row in rows}
+
+
+def save_checkpoint(session: Session, held: Claim, checkpoint: object) -> bool:
+    """Keep `checkpoint` for the step's next attempt; it also clears what former attempts died of. False when replaced."""
+    statement = text("""
+        UPDATE jobs.job_steps SET checkpoint = :checkpoint, deaths = 0
+        WHERE id = :step_id AND claim_id = :claim_id AND status = 'running' RETURNING 1
+    """).bindparams(bindparam("checkpoint", type_=JSONB))
+    params = {"checkpoint": checkpoint, "step_id": held.step_id, "claim_id": held.claim_id}
+    return session.execute(statement, params).first() is not None
+
+
+def rescue(session: Session) -> int:
+    """Requeue steps whose lease expired; quarantine those that lost their worker once too often. Returns how many."""
+    expired = session.execute(
+        text("SELECT DISTINCT job_id FROM jobs.job_steps WHERE status = 'running' AND lease_until < now() LIMIT 200")
+    ).scalars()
+    return sum(_rescue_job(session, job_id) for job_id in sorted(expired))
+
+
+def _rescue_job(session: Session, job_id: UUID) -> int:
+    lock(session, job_id)
+    dead = session.execute(
+        text("""
+        SELECT id, deaths FROM jobs.job_steps WHERE job_id = :job_id AND status = 'running' AND lease_until < now()
+        ORDER BY id FOR UPDATE
+        """),
+        {"job_id": job_id},
+    ).all()
+    for step_id, deaths in dead:
+        insert_attempt(session, step_id, "expired", "its worker was lost")
+        last = deaths + 1 >= DEATHS_BEFORE_QUARANTINE
+        session.execute(
+            text("""
+            UPDATE jobs.job_steps SET status = :status, deaths = deaths + 1, claim_id = NULL, lease_until = NULL,
+                available_at = now(), finished_at = CASE WHEN :last THEN now() END,
+                error = CASE WHEN :last THEN 'its worker was lost twice while it ran' END
+            WHERE id = :id
+            """),
+            {"status": Status.QUARANTINED if last else Status.QUEUED, "last": last, "id": step_id},
+        )
+    if dead:
+        advance(session, job_id)
+    return len(dead)

@@ -1,0 +1,50 @@
+"""What people ask of jobs that exist: stop, run again."""
+
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from core.errors import Conflict, NotFound
+from db.jobs.machine import advance, lock
+
+
+def request_cancel(session: Session, job_id: UUID) -> None:
+    """Ask a job to stop: what has not started is cancelled now, what runs is told. Raises NotFound, Conflict."""
+    lock(session, job_id)
+    row = session.execute(text("SELECT finished_at FROM jobs.jobs WHERE id = :id"), {"id": job_id}).one_or_none()
+    if row is None:
+        raise NotFound(f"there is no job {job_id}")
+    if row.finished_at is not None:
+        raise Conflict(f"job {job_id} has ended already")
+    session.execute(
+        text("UPDATE jobs.jobs SET cancel_requested_at = coalesce(cancel_requested_at, now()) WHERE id = :id"), {"id": job_id}
+    )
+    advance(session, job_id)
+
+
+_RESET = text("""
+WITH RECURSIVE again(name) AS (
+    SELECT name FROM jobs.job_steps WHERE job_id = :job_id AND (name = :step OR (CAST(:step AS text) IS NULL
+        AND status IN ('failed', 'cancelled', 'quarantined')))
+    UNION
+    SELECT s.name FROM jobs.job_steps s JOIN again a ON a.name = ANY(s.after) WHERE s.job_id = :job_id)
+UPDATE jobs.job_steps s SET status = 'waiting', attempt = 0, deaths = 0, error = NULL, result = NULL, finished_at = NULL,
+    claim_id = NULL, progress = NULL, progress_message = NULL, available_at = now()
+FROM (SELECT DISTINCT name FROM again) a WHERE s.job_id = :job_id AND s.name = a.name
+RETURNING s.id
+""")
+
+
+def retry(session: Session, job_id: UUID, *, step: str | None = None) -> None:
+    """Run a job that ended again, from `step` (else from what did not succeed) on. Raises NotFound, Conflict."""
+    lock(session, job_id)
+    row = session.execute(text("SELECT finished_at FROM jobs.jobs WHERE id = :id"), {"id": job_id}).one_or_none()
+    if row is None:
+        raise NotFound(f"there is no job {job_id}")
+    if row.finished_at is None:
+        raise Conflict(f"job {job_id} has not ended; cancel it first")
+    if not session.execute(_RESET, {"job_id": job_id, "step": step}).all():
+        raise Conflict(f"job {job_id} has nothing to run again" if step is None else f"job {job_id} has no step {step!r}")
+    session.execute(text("UPDATE jobs.jobs SET cancel_requested_at = NULL, finished_at = NULL WHERE id = :id"), {"id": job_id})
+    advance(session, job_id)

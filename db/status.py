@@ -1,0 +1,124 @@
+"""What pages and the API read of jobs; every query runs as the caller's session may see."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import RowMapping, text
+from sqlalchemy.orm import Session
+
+from core.errors import NotFound
+
+_JOB = "id, pipeline, owner_id, subject, args, status, error, version, cancel_requested_at, created_at, updated_at, finished_at"
+
+
+def list_jobs(session: Session, *, before: UUID | None = None, status: str | None = None, limit: int = 50) -> list[RowMapping]:
+    """Newest first, from `before` (exclusive) on."""
+    statement = text(f"""
+        SELECT {_JOB} FROM jobs.jobs
+        WHERE (CAST(:before AS uuid) IS NULL OR id < :before) AND (CAST(:status AS text) IS NULL OR status = :status)
+        ORDER BY id DESC LIMIT :limit
+    """)  # noqa: S608  (a constant list of columns)
+    return list(session.execute(statement, {"before": before, "status": status, "limit": limit}).mappings())
+
+
+def get_job(session: Session, job_id: UUID) -> RowMapping:
+    """One job. Raises NotFound."""
+    row = session.execute(text(f"SELECT {_JOB} FROM jobs.jobs WHERE id = :id"), {"id": job_id}).mappings().one_or_none()  # noqa: S608
+    if row is None:
+        raise NotFound(f"there is no job {job_id}")
+    return row
+
+
+def list_steps(session: Session, job_id: UUID) -> list[RowMapping]:
+    """The job's steps in the order in which they began, waiting ones last."""
+    statement = text("""
+        SELECT id, name, part, after, queue, status, optional, attempt, max_attempts, deaths, available_at, claimed_at, finished_at,
+            progress, progress_message, result, error FROM jobs.job_steps WHERE job_id = :id
+        ORDER BY claimed_at NULLS LAST, id
+    """)
+    return list(session.execute(statement, {"id": job_id}).mappings())
+
+
+def list_attempts(session: Session, job_id: UUID) -> list[RowMapping]:
+    """Attempts that ended otherwise than well at the first try, oldest first."""
+    statement = text("""
+        SELECT s.name AS step, s.part, a.attempt, a.started_at, a.finished_at, a.outcome, a.error
+        FROM jobs.job_attempts a JOIN jobs.job_steps s ON s.id = a.step_id WHERE s.job_id = :id ORDER BY a.finished_at
+    """)
+    return list(session.execute(statement, {"id": job_id}).mappings())
+
+
+def list_log(session: Session, job_id: UUID, *, limit: int = 500) -> list[RowMapping]:
+    """The job's last log lines, oldest first."""
+    statement = text("""
+        SELECT * FROM (SELECT id, step, at, level, message FROM jobs.job_logs WHERE job_id = :id ORDER BY id DESC LIMIT :limit) l
+        ORDER BY id
+    """)
+    return list(session.execute(statement, {"id": job_id, "limit": limit}).mappings())
+
+
+@dataclass(frozen=True, slots=True)
+class QueueStatus:
+    """How one queue stands."""
+
+    name: str
+    paused_at: datetime | None
+    queued: int
+    running: int
+    retrying: int
+    workers: int
+    threads: int
+
+
+def list_queues(session: Session) -> list[QueueStatus]:
+    """Every queue with its waiting and running steps; for operators (the role of the job core)."""
+    rows = session.execute(
+        text("""
+        SELECT q.name, q.paused_at, count(s.id) FILTER (WHERE s.status = 'queued') AS queued,
+            count(s.id) FILTER (WHERE s.status = 'running') AS running,
+            count(s.id) FILTER (WHERE s.status = 'retrying') AS retrying,
+            (SELECT count(*) FROM jobs.workers w WHERE q.name = ANY(w.queues) AND w.seen_at > now() - interval '5 seconds') AS workers,
+            (SELECT coalesce(sum(threads), 0) FROM jobs.workers w WHERE q.name = ANY(w.queues)
+                AND w.seen_at > now() - interval '5 seconds') AS threads
+        FROM jobs.queues q LEFT JOIN jobs.job_steps s ON s.queue = q.name AND s.status IN ('queued', 'running', 'retrying')
+        GROUP BY q.name, q.paused_at ORDER BY q.name
+        """)
+    ).mappings()
+    return [QueueStatus(**row) for row in rows]
+
+
+def why_not_running(steps: Sequence[RowMapping], queues: Sequence[QueueStatus], *, now: datetime) -> str | None:
+    """One sentence on what the job waits for; None when something runs or nothing is left."""
+    if any(step["status"] == "running" for step in steps):
+        return None
+    by_name = {queue.name: queue for queue in queues}
+    for step in steps:
+        if step["status"] in {"queued", "retrying"}:
+            return _why_step_waits(step, by_name[step["queue"]], now)
+    return None
+
+
+def _why_step_waits(step: RowMapping, queue: QueueStatus, now: datetime) -> str:
+    if queue.paused_at:
+        return f"queue {queue.name} is paused"
+    if step["available_at"] > now:
+        seconds = (step["available_at"] - now).total_seconds()
+        return f"{step['name']} runs again in {seconds:.0f} s: {step['error'] or 'it asked to wait'}"
+    if queue.threads == 0:
+        return f"no worker serves queue {queue.name}"
+    if queue.running >= queue.threads:
+        return f"all {queue.threads} threads of queue {queue.name} are busy"
+    return f"{step['name']} is about to start"
+
+
+def snapshot(session: Session, job_id: UUID) -> dict[str, Any]:
+    """A job with its steps and ended attempts, as the API shows it. Raises NotFound."""
+    job = get_job(session, job_id)
+    return {
+        **job,
+        "steps": [dict(row) for row in list_steps(session, job_id)],
+        "attempts": [dict(row) for row in list_attempts(session, job_id)],
+    }

@@ -1,0 +1,108 @@
+"""What a running step sees of the platform."""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from core.errors import Cancelled, NotFound, Released, Replaced
+from core.storage import Storage
+from db import jobs
+from db.engine import Database, Role, become
+
+
+class Context:
+    """One attempt. The flags are set by the worker's keeper thread; the step meets them in `check`."""
+
+    def __init__(
+        self, held: jobs.Claim, steps: Sequence[jobs.NewStep], *, database: Database, storage: Storage, scratch: Path
+    ) -> None:
+        self.held = held
+        self.args: dict[str, Any] = held.args
+        self.input: Any = held.input
+        self.last_checkpoint: Any = held.checkpoint
+        self.storage = storage
+        self.ended = False
+        self.last_progress: tuple[float | None, str | None] = (None, None)
+        self.replaced, self.cancelled, self.released = Event(), Event(), Event()
+        self._steps = steps
+        self._database = database
+        self._folder = scratch / held.claim_id.hex
+
+    @property
+    def folder(self) -> Path:
+        """The attempt's own folder; gone when the attempt has ended."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        return self._folder
+
+    def remove_folder(self) -> None:
+        """Remove the attempt's folder."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def key(self, name: str) -> str:
+        """A storage key that belongs to this attempt."""
+        return f"attempts/{self.held.claim_id.hex}/{name}"
+
+    def stopping(self) -> bool:
+        """Tell whether the step should come to an end."""
+        return self.replaced.is_set() or self.cancelled.is_set() or self.released.is_set()
+
+    def check(self) -> None:
+        """Raise Replaced, Cancelled or Released when the step should come to an end."""
+        if self.replaced.is_set():
+            raise Replaced(f"another attempt holds step {self.held.step}")
+        if self.cancelled.is_set():
+            raise Cancelled(f"job {self.held.job_id} was asked to stop")
+        if self.released.is_set():
+            raise Released(f"this worker is stopping; step {self.held.step} goes back")
+
+    def progress(self, fraction: float | None, message: str | None = None) -> None:
+        """Say how far the step is, 0 to 1; travels with the next renewal. Raises as `check`."""
+        self.check()
+        self.last_progress = (None if fraction is None else min(1.0, max(0.0, fraction)), message)
+
+    def checkpoint(self, value: object) -> None:
+        """Keep `value` (small JSON) for the next attempt as `last_checkpoint`. Raises as `check`."""
+        with self._database.jobs() as session:
+            if not jobs.save_checkpoint(session, self.held, value):
+                raise Replaced(f"another attempt holds step {self.held.step}")
+        self.check()
+
+    def log(self, message: str, *, level: str = "info") -> None:
+        """Write a line that the job's owner sees on its page."""
+        with self._database.jobs() as session:
+            session.execute(
+                text("INSERT INTO jobs.job_logs (job_id, step, level, message) VALUES (:job_id, :step, :level, :message)"),
+                {"job_id": self.held.job_id, "step": self.held.step, "level": level, "message": message[:2000]},
+            )
+
+    def result(self, step: str) -> Any:  # noqa: ANN401  (what that step returned)
+        """What `step` of this job returned; None when it was optional and failed. Raises NotFound."""
+        with self._database.jobs() as session:
+            row = session.execute(
+                text("SELECT result FROM jobs.job_steps WHERE job_id = :job_id AND name = :name AND part = 0"),
+                {"job_id": self.held.job_id, "name": step},
+            ).one_or_none()
+        if row is None:
+            raise NotFound(f"job {self.held.job_id} has no step {step}")
+        return row.result
+
+    @contextmanager
+    def complete(self, result: object = None, *, parts: Sequence[object] = ()) -> Iterator[Session]:
+        """Product rows, the step's end and what it unblocks, in one transaction. Raises Replaced before the block runs."""
+        owner = self.held.owner_id
+        with self._database.tenant(owner) as session:
+            become(session, Role.JOBS, "")
+            if not jobs.holds(session, self.held):
+                raise Replaced(f"another attempt holds step {self.held.step}")
+            become(session, Role.TENANT, owner)
+            yield session
+            session.flush()
+            become(session, Role.JOBS, "")
+            jobs.succeed(session, self.held, result=result, parts=parts, steps=self._steps)
+        self.ended = True

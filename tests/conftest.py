@@ -1,0 +1,85 @@
+"""Real servers, started once per test process; a database cloned from a migrated template per test."""
+
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from core.local_stack.servers import Servers
+from core.storage import FolderStorage
+from db import migrations, users
+from db.engine import Database
+
+_connect = socket.socket.connect
+
+
+@pytest.fixture(autouse=True)
+def _loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    def connect(self: socket.socket, address: object) -> None:
+        if self.family != socket.AF_UNIX and str(address[0]) not in {"127.0.0.1", "::1", "localhost"}:
+            raise PermissionError(f"a test may not connect to {address}")
+        _connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", connect)
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("DATABASE_URL", raising=False)
+        patch.delenv("REDIS_URL", raising=False)
+        with Servers(tmp_path_factory.mktemp("stack"), durable=False) as servers:
+            migrations.upgrade(servers.environment["DATABASE_URL"])
+            yield servers
+
+
+def admin_url(stack: Servers) -> str:
+    return stack.environment["DATABASE_URL"].replace("@/askstephen", "@/postgres")
+
+
+@pytest.fixture
+def database_url(stack: Servers) -> Iterator[str]:
+    name = f"t{uuid4().hex}"
+    with psycopg.connect(admin_url(stack), autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE {name} TEMPLATE askstephen")
+        yield stack.environment["DATABASE_URL"].replace("@/askstephen", f"@/{name}")
+        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def redis_url(stack: Servers) -> str:
+    return stack.environment["REDIS_URL"]
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    made = Database(database_url, connections=12)
+    with made.jobs() as session:
+        users.ensure_local_owner(session)
+    yield made
+    made.dispose()
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> FolderStorage:
+    return FolderStorage(tmp_path / "storage")
+
+
+@pytest.fixture
+def owner() -> str:
+    return users.LOCAL_OWNER
+
+
+def wait_until(holds: Callable[[], object], *, seconds: float = 20) -> None:
+    """Return once `holds()` is true; fail after the deadline."""
+    import threading
+    import time
+
+    deadline = time.monotonic() + seconds
+    pause = threading.Event()
+    while not holds():
+        assert time.monotonic() < deadline, "it did not come true in time"
+        pause.wait(0.02)

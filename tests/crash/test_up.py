@@ -1,0 +1,183 @@
+"""`up` as a user runs it, real servers and processes, and what is done to them."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+import redis
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+import pipelines
+from db import status, users
+from db.engine import Database
+from pipelines.base import enqueue
+from tests.conftest import wait_until
+
+ROOT = Path(__file__).parents[2]
+DROPIN = ROOT / "tests" / "dropin"
+
+
+@dataclass
+class Up:
+    home: Path
+    process: subprocess.Popen
+    database: Database
+
+    def count(self, to: int = 40, pause_seconds: float = 0.05) -> UUID:
+        with self.database.tenant(users.LOCAL_OWNER) as session:
+            args = {"to": to, "pause_seconds": pause_seconds}
+            return enqueue(session, "slow_count", args, owner_id=users.LOCAL_OWNER)
+
+    def job(self, job_id: UUID) -> dict:
+        with self.database.jobs() as session:
+            return status.snapshot(session, job_id)
+
+    def log(self, job_id: UUID) -> list[str]:
+        with self.database.jobs() as session:
+            return [row["message"] for row in status.list_log(session, job_id)]
+
+    def is_counting(self, job_id: UUID, lines: int = 5) -> bool:
+        return len(self.log(job_id)) >= lines
+
+    def worker_process(self, queue: str) -> int:
+        with self.database.jobs() as session:
+            statement = text("SELECT process FROM jobs.workers WHERE :queue = ANY(queues) ORDER BY seen_at DESC LIMIT 1")
+            return session.scalar(statement, {"queue": queue})
+
+    def ends_well(self, job_id: UUID) -> dict:
+        def ended() -> bool:
+            try:
+                return self.job(job_id)["finished_at"] is not None
+            except SQLAlchemyError:
+                return False  # the database may be the one that was killed
+
+        wait_until(ended, seconds=60)
+        shown = self.job(job_id)
+        assert shown["status"] == "succeeded", shown
+        return shown
+
+
+def processes_of(home: Path) -> list[int]:
+    """Every process whose command line or environment names this home."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                words = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
+            except OSError:
+                continue
+            if str(home).encode() in words:
+                found.append(int(entry.name))
+    return found
+
+
+def start(home: Path, dropin: Path = DROPIN) -> Up:
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.endswith("_URL")},
+        "PYTHONPATH": str(dropin),
+        "LEASE_SECONDS": "3",
+        "GRACE_SECONDS": "10",
+        "LOG_FORMAT": "json",
+    }
+    command = [sys.executable, "-m", "api_stub.cli", "up", "--port", "0", "--home", str(home)]
+    out = home.with_suffix(".out")
+    with out.open("ab") as said:
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=said, stderr=said, start_new_session=True)
+    before = out.read_text().count("Open http")
+    wait_until(lambda: process.poll() is not None or out.read_text().count("Open http") > before, seconds=60)
+    assert process.poll() is None, out.read_text()
+    url = (home / "run" / "up").read_text().splitlines()[0]
+    return Up(home, process, Database(url, connections=2))
+
+
+def stop(up: Up) -> None:
+    up.process.send_signal(signal.SIGINT)
+    up.process.wait(60)
+    up.database.dispose()
+
+
+@pytest.fixture
+def up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Up]:
+    monkeypatch.setattr(pipelines, "__path__", [*pipelines.__path__, str(DROPIN / "pipelines")])
+    started = start(tmp_path / "home")
+    yield started
+    stop(started)
+    assert processes_of(started.home) == []
+
+
+def test_a_killed_workers_step_goes_on_from_its_checkpoint(up: Up):
+    job_id = up.count()
+    wait_until(lambda: up.is_counting(job_id))
+    os.kill(up.worker_process("io"), signal.SIGKILL)
+    shown = up.ends_well(job_id)
+    assert shown["steps"][0]["result"]["started_at"] >= 5
+    assert [attempt["outcome"] for attempt in shown["attempts"]] == ["expired", "succeeded"]
+    assert up.log(job_id).count("number 0") == 1
+
+
+def test_a_flushed_redis_loses_no_job(up: Up):
+    jobs = [up.count(to=10) for _ in range(12)]
+    wait_until(lambda: any(up.is_counting(job_id, 1) for job_id in jobs))
+    with redis.Redis.from_url(f"unix://{up.home}/run/valkey/s") as client:
+        for _ in range(5):
+            client.flushall()
+    for job_id in jobs:
+        up.ends_well(job_id)
+
+
+@pytest.mark.parametrize("server", ["postgres", "valkey"])
+def test_a_killed_server_comes_back_and_the_job_ends_well(up: Up, server: str):
+    job_id = up.count()
+    wait_until(lambda: up.is_counting(job_id))
+    program = {"postgres": "bin/postgres\0-D", "valkey": "valkey-server"}[server]
+    [victim] = [
+        number
+        for number in processes_of(up.home)
+        if program in Path(f"/proc/{number}/cmdline").read_text()
+        and "child.py" not in Path(f"/proc/{number}/cmdline").read_text()
+    ][:1]
+    os.kill(victim, signal.SIGKILL)
+    shown = up.ends_well(job_id)
+    assert shown["steps"][0]["result"]["ended_at"] == 40
+
+
+def test_a_killed_runner_leaves_no_process_and_the_next_start_finishes_the_job(up: Up):
+    job_id = up.count(to=60)
+    wait_until(lambda: up.is_counting(job_id))
+    up.process.kill()
+    up.process.wait()
+    up.database.dispose()
+    wait_until(lambda: processes_of(up.home) == [], seconds=20)
+    again = start(up.home)
+    up.process, up.database = again.process, again.database
+    assert up.ends_well(job_id)["steps"][0]["result"]["started_at"] >= 5
+
+
+def test_ctrl_c_releases_the_step_and_counts_no_attempt(up: Up):
+    job_id = up.count(to=200)
+    wait_until(lambda: up.is_counting(job_id))
+    began = time.monotonic()
+    stop(up)
+    assert time.monotonic() - began < 15
+    again = start(up.home)
+    up.process, up.database = again.process, again.database
+    wait_until(lambda: up.is_counting(job_id, 30))
+    shown = up.job(job_id)
+    assert [attempt["outcome"] for attempt in shown["attempts"]] == ["released"]
+    assert shown["steps"][0]["attempt"] == 1
+
+
+def test_a_second_start_on_the_same_home_is_refused_in_words(up: Up):
+    command = [sys.executable, "-m", "api_stub.cli", "up", "--port", "0", "--home", str(up.home)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "another `askstephen`" in done.stderr
+    assert "Traceback" not in done.stderr

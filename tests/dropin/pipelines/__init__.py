@@ -1,0 +1,1 @@
+"""Pipelines for tests only, found because this folder is on the path."""

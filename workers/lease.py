@@ -1,0 +1,82 @@
+"""The keeper: one thread per worker process that renews leases, carries progress, and brings back requests to stop."""
+
+import os
+import socket
+import threading
+from collections.abc import Sequence
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.sql.expression import bindparam
+from sqlalchemy.types import Text
+
+from core.log import get_logger
+from db import jobs
+from db.engine import MOVED, Database
+from workers.runner import StepRunner
+
+_log = get_logger(__name__)
+_BEAT = text("""
+INSERT INTO jobs.workers (id, queues, threads, host, process) VALUES (:id, :queues, :threads, :host, :process)
+ON CONFLICT (id) DO UPDATE SET seen_at = now()
+""").bindparams(bindparam("queues", type_=ARRAY(Text)))
+
+
+class Keeper:
+    """Beats every second or so until told to stop."""
+
+    def __init__(
+        self, runner: StepRunner, database: Database, *, worker_id: UUID, queues: Sequence[str], threads: int, lease: timedelta
+    ) -> None:
+        self._runner = runner
+        self._database = database
+        self._beat = {
+            "id": worker_id,
+            "queues": list(queues),
+            "threads": threads,
+            "host": socket.gethostname(),
+            "process": os.getpid(),
+        }
+        self._lease = lease
+        self._every_seconds = min(1.0, lease.total_seconds() / 4)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._keep, name="keeper", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Say goodbye, so that the relay sends nothing more here."""
+        self._stop.set()
+        self._thread.join(timeout=5)
+        with self._database.jobs() as session:
+            session.execute(text("DELETE FROM jobs.workers WHERE id = :id"), {"id": self._beat["id"]})
+
+    def _keep(self) -> None:
+        while True:
+            try:
+                self.beat()
+            except SQLAlchemyError as error:
+                _log.warning("keeper.database_unreachable", error=type(error).__name__)
+            if self._stop.wait(self._every_seconds):
+                return
+
+    def beat(self) -> None:
+        """One heartbeat and one renewal of all that is held."""
+        held = dict(self._runner.held)
+        renewals = [
+            jobs.Renewal(ctx.held.step_id, claim_id, *ctx.last_progress) for claim_id, ctx in held.items() if not ctx.ended
+        ]
+        with self._database.jobs() as session:
+            session.execute(_BEAT, self._beat)
+            kept = jobs.renew(session, renewals, lease=self._lease) if renewals else {}
+            if renewals:
+                session.info[MOVED] = True
+        for renewal in renewals:
+            if renewal.claim_id not in kept:
+                held[renewal.claim_id].replaced.set()
+            elif kept[renewal.claim_id]:
+                held[renewal.claim_id].cancelled.set()

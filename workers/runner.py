@@ -1,0 +1,146 @@
+"""Runs one claimed step and settles how it ended."""
+
+import random
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from uuid import UUID
+
+import structlog
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from core.errors import AskStephenError, Cancelled, Permanent, Released, Replaced, Snoozed, Transient
+from core.log import get_logger
+from core.storage import Storage
+from db import jobs
+from db.engine import Database
+from pipelines.base import get_pipeline
+from pipelines.context import Context
+
+_log = get_logger(__name__)
+_LONGEST_DELAY_SECONDS = 300.0
+
+
+class StepRunner:
+    """What the threads of one worker process share."""
+
+    def __init__(self, database: Database, storage: Storage, *, worker_id: UUID, scratch: Path, lease: timedelta) -> None:
+        self.held: dict[UUID, Context] = {}
+        self.stopping = threading.Event()
+        self._database = database
+        self._storage = storage
+        self._worker_id = worker_id
+        self._scratch = scratch
+        self._lease = lease
+
+    def run(self, step_id: UUID) -> None:
+        """Claim the hinted step and run it to an end; a stale hint does nothing."""
+        if self.stopping.is_set():
+            return
+        with self._database.jobs() as session:
+            held = jobs.claim(session, step_id, worker_id=self._worker_id, lease=self._lease)
+        if held is None:
+            return
+        with structlog.contextvars.bound_contextvars(
+            job_id=str(held.job_id), pipeline=held.pipeline, step=held.step, attempt=held.attempt, claim_id=str(held.claim_id)
+        ):
+            self._run(held)
+
+    def _run(self, held: jobs.Claim) -> None:
+        try:
+            pipeline = get_pipeline(held.pipeline)
+            function = pipeline.step(held.step).function
+        except Permanent as error:
+            message = str(error)
+            self._settle(held, lambda session: jobs.fail(session, held, error=message))
+            return
+        ctx = Context(held, pipeline.rows(), database=self._database, storage=self._storage, scratch=self._scratch)
+        self.held[held.claim_id] = ctx
+        if self.stopping.is_set():
+            ctx.released.set()
+        try:
+            end = self._execute(ctx, function)
+            ctx.remove_folder()  # before the status says so: a cancelled job's partial files are gone
+            if end is not None:
+                self._settle(held, end)
+        finally:
+            self.held.pop(held.claim_id, None)
+            ctx.remove_folder()
+
+    def _execute(self, ctx: Context, function: Callable[[Context], object]) -> Callable[[Session], None] | None:
+        """Call the step's function. Returns what to write, or None when there is nothing more to write."""
+        try:
+            ctx.check()
+            value = function(ctx)
+            if not ctx.ended:
+                with ctx.complete(value):
+                    pass
+        except Replaced:
+            _log.warning("step.replaced")
+        except AskStephenError as error:
+            return _end_of(ctx.held, error)
+        except DBAPIError as error:
+            if error.connection_invalidated or _unreachable(error):  # nobody's fault: no attempt counted
+                _log.warning("step.database_lost")
+                return lambda session: jobs.release(session, ctx.held)
+            _log.exception("step.crashed")
+            return _retry_or_failure(ctx.held, "the database refused a statement; the log tells more", None)
+        except Exception as error:  # noqa: BLE001  (a bug in a step must not take the worker with it)
+            _log.exception("step.crashed")
+            return _retry_or_failure(ctx.held, f"unexpected {type(error).__name__}; the log tells more", None)
+        return None
+
+    def _settle(self, held: jobs.Claim, write: Callable[[Session], None]) -> None:
+        """Write an end under the fence. An unreachable database is waited for: until then nothing has ended."""
+        while True:
+            try:
+                with self._database.jobs() as session:
+                    if jobs.holds(session, held):
+                        write(session)
+                    else:
+                        _log.warning("step.replaced")
+            except DBAPIError as error:
+                if not error.connection_invalidated and not _unreachable(error):
+                    raise
+                if self.stopping.wait(0.5):
+                    return  # the lease expires, and the step runs again
+            else:
+                return
+
+
+def _unreachable(error: DBAPIError) -> bool:
+    sqlstate = getattr(error.orig, "sqlstate", None)
+    return sqlstate is None or sqlstate.startswith(("08", "57"))
+
+
+def _end_of(held: jobs.Claim, error: AskStephenError) -> Callable[[Session], None]:
+    match error:
+        case Cancelled():
+            return lambda session: jobs.cancel_step(session, held)
+        case Released():
+            return lambda session: jobs.release(session, held)
+        case Snoozed(delay=delay):
+            return lambda session: jobs.release(session, held, outcome="snoozed", delay=delay)
+        case Transient(retry_after=retry_after):
+            return _retry_or_failure(held, str(error), retry_after)
+        case _:
+            return _failure(held, str(error))
+
+
+def _failure(held: jobs.Claim, message: str) -> Callable[[Session], None]:
+    return lambda session: jobs.fail(session, held, error=message)
+
+
+def _retry_or_failure(held: jobs.Claim, message: str, retry_after: timedelta | None) -> Callable[[Session], None]:
+    if held.attempt >= held.max_attempts:
+        return _failure(held, f"{message} (after {held.attempt} attempts)")
+    delay = retry_after or back_off(held.attempt)
+    return lambda session: jobs.retry_later(session, held, error=message, delay=delay)
+
+
+def back_off(attempt: int) -> timedelta:
+    """How long to wait after attempt number `attempt` (from 1): doubling from 2 s to 5 minutes, spread by a fifth."""
+    seconds = min(2.0**attempt, _LONGEST_DELAY_SECONDS)
+    return timedelta(seconds=seconds * random.uniform(0.8, 1.2))  # noqa: S311  (spread, not secrecy)
