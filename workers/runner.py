@@ -136,7 +136,7 @@ def _failure(held: jobs.Claim, message: str) -> Callable[[Session], None]:
 def _retry_or_failure(held: jobs.Claim, message: str, retry_after: timedelta | None) -> Callable[[Session], None]:
     if held.attempt >= held.max_attempts:
         return _failure(held, f"{message} (after {held.attempt} attempts)")
-    delay = retry_after or back_off(held.attempt)
+    delay = back_off(held.attempt) if retry_after is None else retry_after
     return lambda session: jobs.retry_later(session, held, error=message, delay=delay)
 
 

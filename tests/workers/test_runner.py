@@ -1,0 +1,165 @@
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from types import ModuleType
+from uuid import UUID, uuid4
+
+import pytest
+
+import pipelines
+from core.errors import Cancelled, Permanent, Refused, Released, Snoozed, Transient
+from core.storage import FolderStorage
+from db import jobs, status
+from db.engine import Database
+from pipelines.base import Pipeline, enqueue, step
+from pipelines.context import Context
+from workers.lease import Keeper
+from workers.runner import StepRunner, back_off
+
+LEASE = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True)
+class NoArgs:
+    """Nothing."""
+
+
+@dataclass
+class Bench:
+    """One pipeline of one step whose function the test chooses."""
+
+    database: Database
+    runner: StepRunner
+    owner: str
+    behave: Callable[[Context], object]
+
+    def run(self, behave: Callable[[Context], object]) -> dict:
+        self.behave = behave
+        with self.database.tenant(self.owner) as session:
+            job_id = enqueue(session, "tried", {}, owner_id=self.owner)
+        self.runner.run(self.step_id(job_id))
+        return self.job(job_id)
+
+    def step_id(self, job_id: UUID) -> UUID:
+        return self.job(job_id)["steps"][0]["id"]
+
+    def job(self, job_id: UUID) -> dict:
+        with self.database.jobs() as session:
+            return status.snapshot(session, job_id)
+
+
+@pytest.fixture
+def bench(database: Database, storage: FolderStorage, owner: str, tmp_path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    runner = StepRunner(database, storage, worker_id=uuid4(), scratch=tmp_path / "attempts", lease=LEASE)
+    made = Bench(database, runner, owner, lambda _ctx: None)
+
+    @step(queue="io", max_attempts=2)
+    def attempt(ctx: Context) -> object:
+        return made.behave(ctx)
+
+    module = ModuleType("pipelines.tried")
+    module.PIPELINE = Pipeline("tried", NoArgs, (attempt,))
+    (tmp_path / "dropin").mkdir()
+    (tmp_path / "dropin" / "tried.py").touch()
+    monkeypatch.setattr(pipelines, "__path__", [*pipelines.__path__, str(tmp_path / "dropin")])
+    monkeypatch.setitem(__import__("sys").modules, "pipelines.tried", module)
+    return made
+
+
+def fails_with(error: Exception) -> Callable[[Context], object]:
+    def behave(_ctx: Context) -> object:
+        raise error
+
+    return behave
+
+
+def test_a_returned_value_is_the_result(bench: Bench):
+    shown = bench.run(lambda ctx: {"owner": ctx.held.owner_id})
+    assert (shown["status"], shown["steps"][0]["result"]) == ("succeeded", {"owner": bench.owner})
+
+
+@pytest.mark.parametrize("error", [Permanent("no such folder"), Refused("this is not a video")])
+def test_a_permanent_error_fails_the_job_at_once_with_its_words(bench: Bench, error: Exception):
+    shown = bench.run(fails_with(error))
+    assert (shown["status"], shown["error"], shown["steps"][0]["attempt"]) == ("failed", str(error), 1)
+
+
+def test_a_transient_error_is_retried_when_the_provider_says(bench: Bench):
+    shown = bench.run(fails_with(Transient("busy", retry_after=timedelta(hours=2))))
+    [row] = shown["steps"]
+    assert shown["status"] == "retrying"
+    assert timedelta(minutes=119) < row["available_at"] - row["claimed_at"] < timedelta(minutes=121)
+
+
+def test_the_last_attempts_transient_error_fails_the_job(bench: Bench):
+    shown = bench.run(fails_with(Transient("busy", retry_after=timedelta(0))))
+    bench.runner.run(shown["steps"][0]["id"])
+    assert bench.job(shown["id"])["error"] == "busy (after 2 attempts)"
+
+
+def test_a_bug_is_retried_and_shows_no_internals(bench: Bench):
+    shown = bench.run(fails_with(KeyError("internal-name")))
+    assert shown["status"] == "retrying"
+    assert "internal-name" not in str(shown)
+
+
+@pytest.mark.parametrize("error", [Released("stopping"), Snoozed("later", delay=timedelta(0))])
+def test_what_is_nobodys_fault_counts_no_attempt(bench: Bench, error: Exception):
+    assert bench.run(fails_with(error))["steps"][0]["attempt"] == 0
+
+
+def test_a_cancelled_attempt_ends_the_job_and_leaves_no_file(bench: Bench, tmp_path):
+    def behave(ctx: Context) -> object:
+        (ctx.folder / "partial").write_bytes(b"x")
+        raise Cancelled("asked to")
+
+    assert bench.run(behave)["status"] == "cancelled"
+    assert list((tmp_path / "attempts").iterdir()) == []
+
+
+def test_a_doubled_hint_runs_the_step_once(bench: Bench):
+    runs = []
+    shown = bench.run(runs.append)
+    bench.runner.run(shown["steps"][0]["id"])
+    assert len(runs) == 1
+
+
+def test_a_hint_for_nothing_does_nothing(bench: Bench):
+    bench.runner.run(uuid4())
+
+
+def test_product_rows_of_a_replaced_attempt_do_not_count(bench: Bench):
+    def behave(ctx: Context) -> object:
+        with bench.database.jobs() as session:
+            jobs.holds(session, ctx.held)
+            jobs.release(session, ctx.held)  # as a rescue would
+        with ctx.complete() as session:
+            session.connection().exec_driver_sql("UPDATE public.users SET notes = 'written by a ghost'")
+        return None
+
+    bench.run(behave)
+    with bench.database.jobs() as session:
+        assert session.connection().exec_driver_sql("SELECT count(*) FROM public.users WHERE notes IS NOT NULL").scalar() == 0
+
+
+def test_the_keeper_carries_progress_out_and_the_wish_to_stop_in(bench: Bench):
+    keeper = Keeper(bench.runner, bench.database, worker_id=uuid4(), queues=["io"], threads=1, lease=LEASE)
+    seen = {}
+
+    def behave(ctx: Context) -> object:
+        ctx.progress(0.5, "half way")
+        with bench.database.jobs() as session:
+            jobs.request_cancel(session, ctx.held.job_id)
+        keeper.beat()
+        seen.update(bench.job(ctx.held.job_id)["steps"][0])
+        ctx.progress(0.6)
+        return "never"
+
+    assert bench.run(behave)["status"] == "cancelled"
+    assert (seen["progress"], seen["progress_message"]) == (0.5, "half way")
+
+
+def test_the_delay_between_attempts_doubles_up_to_five_minutes():
+    assert 1.6 <= back_off(1).total_seconds() <= 2.4
+    assert 12.8 <= back_off(4).total_seconds() <= 19.2
+    assert back_off(60).total_seconds() <= 360
