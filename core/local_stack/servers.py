@@ -121,9 +121,9 @@ class Servers:
                 (folder / name).symlink_to(found)
         return folder
 
-    def _socket_folder(self, identity: Identity, name: str) -> Path:
+    def _socket_folder(self, identity: Identity, name: str, socket: str) -> Path:
         folder = self.home / "run" / name
-        if len(str(folder / ".s.PGSQL.5432")) > _SOCKET_LIMIT:
+        if len(str(folder / socket)) > _SOCKET_LIMIT:
             mark = hashlib.sha256(str(folder).encode()).hexdigest()[:12]
             folder = Path(tempfile.gettempdir()) / f"{NAME}-{os.geteuid()}-{mark}-{name}"
             if folder.is_symlink() or (folder.exists() and folder.stat().st_uid not in {os.geteuid(), identity.uid}):
@@ -151,7 +151,7 @@ class Servers:
         data = top / f"data-{postgres_version(programs)}"
         identity = server_identity(top, programs / "postgres")
         identity.own(top)
-        socket = self._socket_folder(identity, "pg")
+        socket = self._socket_folder(identity, "pg", ".s.PGSQL.5432")
         environment = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC", "HOME": str(top)}
         if not (data / "PG_VERSION").exists():
             self._initdb(programs, data, identity, environment)
@@ -207,7 +207,7 @@ class Servers:
         data = self.home / "valkey"
         identity = server_identity(data, program_path)
         identity.own(data)
-        socket = self._socket_folder(identity, "valkey") / "s"
+        socket = self._socket_folder(identity, "valkey", "s") / "s"
         argv = [
             *(str(program_path), "--port", "0", "--unixsocket", str(socket), "--unixsocketperm", "700", "--dir", str(data)),
             *("--save", "", "--appendonly", "yes" if self.durable else "no", "--appendfsync", "everysec"),

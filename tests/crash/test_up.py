@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -105,12 +106,14 @@ def stop(up: Up) -> None:
 
 
 @pytest.fixture
-def up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Up]:
+def up(monkeypatch: pytest.MonkeyPatch) -> Iterator[Up]:
     monkeypatch.setattr(pipelines, "__path__", [*pipelines.__path__, str(DROPIN / "pipelines")])
-    started = start(tmp_path / "home")
-    yield started
-    stop(started)
-    assert processes_of(started.home) == []
+    # Not pytest's folder: its long name sends the sockets elsewhere, and here they are looked for in the home.
+    with tempfile.TemporaryDirectory(prefix="askstephen-") as folder:
+        started = start(Path(folder) / "home")
+        yield started
+        stop(started)
+        assert processes_of(started.home) == []
 
 
 def test_a_killed_workers_step_goes_on_from_its_checkpoint(up: Up):
