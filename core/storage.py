@@ -5,6 +5,7 @@ import errno
 import os
 import re
 import shutil
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -21,7 +22,7 @@ class Storage(Protocol):
     """Write-once files, named by keys such as `attempts/<claim id>/ladder/master.m3u8`."""
 
     def put(self, key: str, source: Path) -> int:
-        """Keep a copy of `source` under `key` and return its size; `source` may be moved away by it."""
+        """Move `source` to `key` and return its size. Raises Invalid for anything but a plain file."""
         ...
 
     def writer(self, key: str) -> contextlib.AbstractContextManager[BinaryIO]:
@@ -64,20 +65,23 @@ class FolderStorage:
         root.mkdir(parents=True, exist_ok=True)
 
     def put(self, key: str, source: Path) -> int:
+        facts = source.lstat()
+        if not stat.S_ISREG(facts.st_mode) or facts.st_nlink > 1:
+            raise Invalid(f"{source.name!r} is not a plain file of its own; it cannot be stored")
         target = self._new(key)
-        size = source.stat().st_size
         with _disk_errors():
+            partial = target.with_name(target.name + ".partial")
             try:
-                os.link(source, target)
-            except OSError:
-                partial = target.with_name(target.name + ".partial")
-                try:
-                    shutil.copyfile(source, partial)
-                    _sync(partial)
-                    partial.replace(target)
-                finally:
-                    partial.unlink(missing_ok=True)
-        return size
+                # Moved, not linked: a child that still sees the attempt's folder must not reach the stored file.
+                shutil.move(source, partial)
+                if os.geteuid() == 0:
+                    os.chown(partial, 0, 0)
+                partial.chmod(0o644)
+                _sync(partial)
+                partial.replace(target)
+            finally:
+                partial.unlink(missing_ok=True)
+        return facts.st_size
 
     @contextlib.contextmanager
     def writer(self, key: str) -> Iterator[BinaryIO]:

@@ -1,7 +1,7 @@
 """What a running step sees of the platform."""
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
@@ -10,7 +10,9 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from core.children import Limits, Output
 from core.errors import Cancelled, NotFound, Released, Replaced
+from core.sandbox.run import Sandbox
 from core.storage import Storage
 from db import jobs
 from db.engine import Database, Role, become
@@ -20,7 +22,14 @@ class Context:
     """One attempt. The flags are set by the worker's keeper thread; the step meets them in `check`."""
 
     def __init__(
-        self, held: jobs.Claim, steps: Sequence[jobs.NewStep], *, database: Database, storage: Storage, scratch: Path
+        self,
+        held: jobs.Claim,
+        steps: Sequence[jobs.NewStep],
+        *,
+        database: Database,
+        storage: Storage,
+        scratch: Path,
+        sandbox: Sandbox,
     ) -> None:
         self.held = held
         self.args: dict[str, Any] = held.args
@@ -32,6 +41,7 @@ class Context:
         self.replaced, self.cancelled, self.released = Event(), Event(), Event()
         self._steps = steps
         self._database = database
+        self._sandbox = sandbox
         self._folder = scratch / held.claim_id.hex
 
     @property
@@ -73,6 +83,17 @@ class Context:
                 raise Replaced(f"another attempt holds step {self.held.step}")
         self.check()
 
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        inputs: Sequence[Path] = (),
+        limits: Limits = Limits(),  # noqa: B008  (frozen)
+        on_line: Callable[[str], None] | None = None,
+    ) -> Output:
+        """Run a program in the sandbox, in the attempt's folder: see `core.children.Run`."""
+        return self._sandbox.run(argv, folder=self.folder, inputs=inputs, limits=limits, on_line=on_line, check=self.check)
+
     def log(self, message: str, *, level: str = "info") -> None:
         """Write a line that the job's owner sees on its page."""
         with self._database.jobs() as session:
@@ -93,14 +114,20 @@ class Context:
         return row.result
 
     @contextmanager
-    def complete(self, result: object = None, *, parts: Sequence[object] = ()) -> Iterator[Session]:
-        """Product rows, the step's end and what it unblocks, in one transaction. Raises Replaced before the block runs."""
+    def write(self) -> Iterator[Session]:
+        """Product rows in a transaction of their own, under the fence; the step goes on. Raises Replaced before the block runs."""
         owner = self.held.owner_id
         with self._database.tenant(owner) as session:
             become(session, Role.JOBS, "")
             if not jobs.holds(session, self.held):
                 raise Replaced(f"another attempt holds step {self.held.step}")
             become(session, Role.TENANT, owner)
+            yield session
+
+    @contextmanager
+    def complete(self, result: object = None, *, parts: Sequence[object] = ()) -> Iterator[Session]:
+        """Product rows, the step's end and what it unblocks, in one transaction. Raises Replaced before the block runs."""
+        with self.write() as session:
             yield session
             session.flush()
             become(session, Role.JOBS, "")

@@ -9,6 +9,8 @@ import psycopg
 import pytest
 
 from core.local_stack.servers import Servers
+from core.sandbox.run import Sandbox
+from core.settings import SandboxMode
 from core.storage import FolderStorage
 from db import migrations, users
 from db.engine import Database
@@ -66,6 +68,11 @@ def database(database_url: str) -> Iterator[Database]:
 @pytest.fixture
 def storage(tmp_path: Path) -> FolderStorage:
     return FolderStorage(tmp_path / "storage")
+
+
+@pytest.fixture(scope="session")
+def sandbox() -> Sandbox:
+    return Sandbox(mode=SandboxMode.AUTO)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from core.ids import new_id
 from core.log import configure_log, get_logger
 from core.nudge import Nudge
+from core.sandbox.run import Sandbox
 from core.settings import settings
 from core.storage import open_storage
 from db.engine import Database
@@ -40,7 +41,8 @@ def main() -> None:
     redis_url = config.redis_url.get_secret_value()
     database = Database(config.database_url.get_secret_value(), connections=options.threads + 2, nudge=Nudge(redis_url))
     worker_id, lease = new_id(), timedelta(seconds=config.lease_seconds)
-    runner = StepRunner(database, open_storage(config), worker_id=worker_id, scratch=config.scratch, lease=lease)
+    sandbox = Sandbox(mode=config.sandbox)
+    runner = StepRunner(database, open_storage(config), sandbox, worker_id=worker_id, scratch=config.scratch, lease=lease)
     keeper = Keeper(runner, database, worker_id=worker_id, queues=queues, threads=options.threads, lease=lease)
     broker = HintBroker(redis_url, room=options.threads)
     dramatiq.set_broker(broker)

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from core.errors import AskStephenError, Cancelled, Permanent, Released, Replaced, Snoozed, Transient
 from core.log import get_logger
+from core.sandbox.run import Sandbox
 from core.storage import Storage
 from db import jobs
 from db.engine import Database
@@ -26,11 +27,14 @@ _LONGEST_DELAY_SECONDS = 300.0
 class StepRunner:
     """What the threads of one worker process share."""
 
-    def __init__(self, database: Database, storage: Storage, *, worker_id: UUID, scratch: Path, lease: timedelta) -> None:
+    def __init__(
+        self, database: Database, storage: Storage, sandbox: Sandbox, *, worker_id: UUID, scratch: Path, lease: timedelta
+    ) -> None:
         self.held: dict[UUID, Context] = {}
         self.stopping = threading.Event()
         self._database = database
         self._storage = storage
+        self._sandbox = sandbox
         self._worker_id = worker_id
         self._scratch = scratch
         self._lease = lease
@@ -56,7 +60,14 @@ class StepRunner:
             message = str(error)
             self._settle(held, lambda session: jobs.fail(session, held, error=message))
             return
-        ctx = Context(held, pipeline.rows(), database=self._database, storage=self._storage, scratch=self._scratch)
+        ctx = Context(
+            held,
+            pipeline.rows(),
+            database=self._database,
+            storage=self._storage,
+            scratch=self._scratch,
+            sandbox=self._sandbox,
+        )
         self.held[held.claim_id] = ctx
         if self.stopping.is_set():
             ctx.released.set()

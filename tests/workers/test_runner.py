@@ -8,6 +8,7 @@ import pytest
 
 import pipelines
 from core.errors import Cancelled, Permanent, Refused, Released, Snoozed, Transient
+from core.sandbox.run import Sandbox
 from core.storage import FolderStorage
 from db import jobs, status
 from db.engine import Database
@@ -49,8 +50,10 @@ class Bench:
 
 
 @pytest.fixture
-def bench(database: Database, storage: FolderStorage, owner: str, tmp_path, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    runner = StepRunner(database, storage, worker_id=uuid4(), scratch=tmp_path / "attempts", lease=LEASE)
+def bench(
+    database: Database, storage: FolderStorage, sandbox: Sandbox, owner: str, tmp_path, monkeypatch: pytest.MonkeyPatch
+) -> Bench:
+    runner = StepRunner(database, storage, sandbox, worker_id=uuid4(), scratch=tmp_path / "attempts", lease=LEASE)
     made = Bench(database, runner, owner, lambda _ctx: None)
 
     @step(queue="io", max_attempts=2)

@@ -1,0 +1,694 @@
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import pytest
+
+from core.children import Limits, Output
+from core.errors import Cancelled, ChildDied, Misconfigured
+from core.local_stack.servers import Servers
+from core.sandbox.isolation import Isolation, isolation
+from core.sandbox.run import Sandbox
+from core.settings import SandboxMode
+from tests.conftest import wait_until
+
+ROOT = Path(__file__).parents[2]
+
+CONNECT = """
+import socket, sys
+def connect(family, address):
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as client:
+            client.settimeout(3)
+            client.connect(address)
+    except OSError as error:
+        return type(error).__name__
+    return "connected"
+"""
+
+# Ignores TERM, as do its three daemons in sessions of their own.
+STUBBORN = """
+trap '' TERM
+for n in 1 2 3; do (setsid sh -c 'while :; do sleep 60; done' &); done
+echo ready
+while :; do sleep 60; done
+"""
+
+HARNESS = """
+import sys
+from pathlib import Path
+from core.sandbox.run import Sandbox
+from core.settings import SandboxMode
+
+Sandbox(mode=SandboxMode.AUTO).run(
+    ["sh", "-c", sys.argv[2]], folder=Path(sys.argv[1]), on_line=lambda line: print(line, flush=True)
+)
+"""
+
+# What a container does: the calls that make namespaces are refused.
+REFUSED = """
+from core.sandbox import kernel
+from core.sandbox.seccomp import call_filter
+kernel.forbid_new_privileges()
+kernel.filter_calls(call_filter(sockets=True))
+"""
+
+needs_filter = pytest.mark.skipif(not isolation().filter, reason="this machine has no call filter")
+
+
+needs_namespaces = pytest.mark.usefixtures("shut_in")
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Sandbox:
+    return Sandbox(mode=SandboxMode.AUTO)
+
+
+@pytest.fixture
+def tmp_path(tmp_path: Path) -> Path:
+    if os.geteuid() == 0:  # without namespaces, the user whom the child becomes must be able to walk there
+        for path in (tmp_path, *tmp_path.parents[:-2]):
+            path.chmod(0o711)
+    return tmp_path
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "attempt"
+    made.mkdir()
+    return made
+
+
+@pytest.fixture
+def shut_in() -> Isolation:
+    found = isolation()
+    if not found.complete:
+        pytest.skip(f"namespaces are refused here: {found.missing}")
+    return found
+
+
+def python(code: str, *words: object) -> list[str]:
+    return [sys.executable, "-I", "-S", "-c", textwrap.dedent(code), *map(str, words)]
+
+
+def told(output: Output) -> str:
+    assert output.returncode == 0, output.stderr
+    return output.stdout.strip()
+
+
+def living(folder: Path) -> list[str]:
+    """Every process, launcher or child, that was started for this folder: their HOME says so."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if b"HOME=" + os.fsencode(folder) + b"\0" in (process / "environ").read_bytes():
+                found.append(process.name)
+    return found
+
+
+def cancel_at(line: str) -> tuple[threading.Event, object, object]:
+    """An on_line that waits for `line`, and the check that is then cancelled."""
+    seen = threading.Event()
+
+    def on_line(said: str) -> None:
+        if said == line:
+            seen.set()
+
+    def check() -> None:
+        if seen.is_set():
+            raise Cancelled("asked to stop")
+
+    return seen, on_line, check
+
+
+def postgres_socket(stack: Servers) -> Path:
+    [host] = parse_qs(urlsplit(stack.environment["DATABASE_URL"]).query)["host"]
+    return Path(host) / ".s.PGSQL.5432"
+
+
+def redis_socket(stack: Servers) -> Path:
+    return Path(unquote(urlsplit(stack.environment["REDIS_URL"]).path))
+
+
+class TestWhatItSees:
+    @pytest.mark.parametrize("find", [postgres_socket, redis_socket])
+    def test_no_socket_of_the_local_stack(self, sandbox: Sandbox, folder: Path, stack: Servers, find):
+        path = find(stack)
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(path))
+        code = CONNECT + "print(connect(socket.AF_UNIX, sys.argv[1]))"
+        assert told(sandbox.run(python(code, path), folder=folder)) in {"FileNotFoundError", "PermissionError"}
+
+    def test_no_server_on_loopback(self, sandbox: Sandbox, folder: Path):
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            code = CONNECT + "print(connect(socket.AF_INET, ('127.0.0.1', int(sys.argv[1]))))"
+            assert told(sandbox.run(python(code, server.getsockname()[1]), folder=folder)) in {"OSError", "PermissionError"}
+
+    @needs_namespaces
+    def test_no_network_interface_that_is_up(self, sandbox: Sandbox, folder: Path):
+        code = """
+            import fcntl, socket, struct
+            with socket.socket() as any_socket:
+                answer = fcntl.ioctl(any_socket, 0x8913, struct.pack("16sH14x", b"lo", 0))  # SIOCGIFFLAGS; bit 0: up
+            print(struct.unpack("16sH14x", answer)[1] & 1)
+        """
+        assert told(sandbox.run(python(code), folder=folder)) == "0"
+
+    @needs_filter
+    def test_no_socket_that_namespaces_do_not_cover(self, sandbox: Sandbox, folder: Path):
+        code = CONNECT + "print(connect(getattr(socket, 'AF_VSOCK', 40), (2, 1)))"
+        assert told(sandbox.run(python(code), folder=folder)) == "PermissionError"
+
+    def test_no_abstract_socket(self, sandbox: Sandbox, folder: Path):
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(f"\0askstephen-test-{os.getpid()}")
+            server.listen()
+            code = CONNECT + "print(connect(socket.AF_UNIX, chr(0) + sys.argv[1]))"
+            said = told(sandbox.run(python(code, f"askstephen-test-{os.getpid()}"), folder=folder))
+        assert said in {"ConnectionRefusedError", "PermissionError"}
+
+    @needs_namespaces
+    def test_no_file_of_the_local_stack(self, sandbox: Sandbox, folder: Path, stack: Servers):
+        key = stack.home / "keys"
+        key.write_text("a key")
+        code = "import os, sys; print([os.path.exists(path) for path in sys.argv[1:]])"
+        assert told(sandbox.run(python(code, key, stack.home), folder=folder)) == "[False, False]"
+
+    @needs_namespaces
+    def test_no_folder_of_another_attempt(self, sandbox: Sandbox, folder: Path, tmp_path: Path):
+        other = tmp_path / "other"
+        other.mkdir()
+        (other / "draft").write_text("somebody else's")
+        code = "import os, sys; print(os.listdir(sys.argv[1]), os.path.exists(sys.argv[2]))"
+        assert told(sandbox.run(python(code, tmp_path, other), folder=folder)) == "['attempt'] False"
+
+    @needs_namespaces
+    def test_no_source_of_ours_and_nothing_of_the_system_but_programs(self, sandbox: Sandbox, folder: Path):
+        code = "import os, sys; print([path for path in sys.argv[1:] if os.path.exists(path)])"
+        paths = [ROOT / "core", ROOT / ".env.example", ROOT / ".git", "/etc/shadow", "/etc/passwd", "/etc/ssh", "/var", "/run"]
+        assert told(sandbox.run(python(code, *paths), folder=folder)) == "[]"
+
+    def test_no_password_file_where_namespaces_are_refused_either(self, sandbox: Sandbox, folder: Path):
+        said = sandbox.run(["cat", "/etc/shadow"], folder=folder)
+        assert said.returncode == 1
+        assert said.stdout == ""
+
+    def test_an_environment_of_four_words(self, sandbox: Sandbox, folder: Path, monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.setenv("SECRET_KEYS", "one:two")
+        code = "import json, os; print(json.dumps(dict(os.environ)))"
+        seen = json.loads(told(sandbox.run(python(code), folder=folder)))
+        assert seen.pop("LC_CTYPE", "C.UTF-8") == "C.UTF-8"  # Python's own doing, where the locale is missing
+        assert sorted(seen) == ["HOME", "LANG", "PATH", "TMPDIR"]
+        assert seen["HOME"] == seen["TMPDIR"] == str(folder)
+
+    @needs_namespaces
+    def test_no_process_but_its_own(self, sandbox: Sandbox, folder: Path):
+        code = "import os; print(sorted(int(name) for name in os.listdir('/proc') if name.isdigit()), os.getpid())"
+        assert told(sandbox.run(python(code), folder=folder)) in {"[1, 2] 2", "[] 2"}
+
+    def test_nothing_open_but_its_three_streams(self, sandbox: Sandbox, folder: Path):
+        code = """
+            import os
+            found = []
+            for descriptor in range(256):
+                try:
+                    os.fstat(descriptor)
+                except OSError:
+                    continue
+                found.append(descriptor)
+            print(found, os.read(0, 1))
+        """
+        assert told(sandbox.run(python(code), folder=folder)) == "[0, 1, 2] b''"
+
+    def test_the_installed_programs_and_packages(self, sandbox: Sandbox, folder: Path):
+        argv = [sys.executable, "-I", "-c", "import structlog, ssl, ctypes, sqlite3; print(structlog.__name__)"]
+        assert told(sandbox.run(argv, folder=folder)) == "structlog"
+
+    def test_a_program_of_ours_that_is_an_input(self, sandbox: Sandbox, folder: Path):
+        program = ROOT / "core" / "errors.py"
+        assert told(sandbox.run([sys.executable, "-I", str(program)], folder=folder, inputs=[program])) == ""
+
+    def test_a_program_behind_a_link(self, sandbox: Sandbox, folder: Path, tmp_path: Path):
+        link = tmp_path / "echo"
+        link.symlink_to(shutil.which("echo"))
+        assert told(sandbox.run([str(link), "hello"], folder=folder)) == "hello"
+
+    def test_what_programs_names(self, folder: Path, tmp_path: Path):
+        package = tmp_path / "package"
+        package.mkdir()
+        (package / "data").write_text("read me")
+        assert (
+            told(Sandbox(mode=SandboxMode.AUTO, programs=[package]).run(["cat", f"{package}/data"], folder=folder)) == "read me"
+        )
+
+    def test_a_null_device_and_chance(self, sandbox: Sandbox, folder: Path):
+        code = (
+            "import os; open('/dev/null', 'w').write('x'); print(len(os.urandom(8)), len(open('/dev/urandom', 'rb').read(8)))"
+        )
+        assert told(sandbox.run(python(code), folder=folder)) == "8 8"
+
+
+class TestWhatItMayDo:
+    def test_it_writes_into_its_folder_and_we_read_and_remove_it(self, sandbox: Sandbox, folder: Path):
+        (folder / "ours").write_text("before")
+        told(sandbox.run(["sh", "-c", "cat ours > theirs && mkdir sub && echo more >> ours && echo x > sub/y"], folder=folder))
+        assert (folder / "theirs").read_text() == "before"
+        assert (folder / "ours").read_text() == "beforemore\n"
+        assert (folder / "theirs").stat().st_mode & 0o777 == 0o600
+        shutil.rmtree(folder)
+
+    def test_as_root_its_files_are_not_roots(self, sandbox: Sandbox, folder: Path):
+        if os.geteuid():
+            pytest.skip("only root can give files away")
+        told(sandbox.run(["touch", "made"], folder=folder))
+        assert (folder / "made").stat().st_uid == isolation().identity[0]
+
+    @needs_namespaces
+    def test_its_input_is_read_only(self, sandbox: Sandbox, folder: Path, tmp_path: Path):
+        given = tmp_path / "in.mp4"
+        given.write_text("the source")
+        given.chmod(0o666)
+        output = sandbox.run(["sh", "-c", f"cat {given}; echo more >> {given}"], folder=folder, inputs=[given])
+        assert output.stdout == "the source"
+        assert "Read-only file system" in output.stderr
+        assert given.read_text() == "the source"
+
+    @needs_namespaces
+    def test_an_input_inside_its_folder_is_read_only_too(self, sandbox: Sandbox, folder: Path):
+        given = folder / "in.mp4"
+        given.write_text("the source")
+        output = sandbox.run(["sh", "-c", f"cat {given}; echo more >> {given}; rm {given}"], folder=folder, inputs=[given])
+        assert output.stdout == given.read_text() == "the source"
+
+    def test_a_whole_folder_can_be_an_input(self, sandbox: Sandbox, folder: Path, tmp_path: Path):
+        (tmp_path / "model").mkdir()
+        (tmp_path / "model" / "weights").write_text("7")
+        assert told(sandbox.run(["cat", f"{tmp_path}/model/weights"], folder=folder, inputs=[tmp_path / "model"])) == "7"
+
+    @needs_namespaces
+    @pytest.mark.parametrize("place", ["/", "/usr/bin", "/etc", "/proc/sys/kernel", "/dev", sys.prefix + "/lib"])
+    def test_it_writes_nowhere_else(self, sandbox: Sandbox, folder: Path, place: str):
+        code = """
+            import os, sys
+            try:
+                os.close(os.open(f"{sys.argv[1]}/new", os.O_CREAT | os.O_WRONLY))
+            except OSError as error:
+                print(type(error).__name__)
+        """
+        assert told(sandbox.run(python(code, place), folder=folder)) in {"OSError", "PermissionError", "FileNotFoundError"}
+
+    @needs_namespaces
+    def test_its_tmp_is_small_and_its_own(self, sandbox: Sandbox, folder: Path):
+        code = """
+            import errno
+            try:
+                with open("/tmp/big", "wb") as file:
+                    for _ in range(100):
+                        file.write(bytes(1 << 20))
+            except OSError as error:
+                print(errno.errorcode[error.errno])
+        """
+        assert told(sandbox.run(python(code), folder=folder)) == "ENOSPC"
+        assert not Path("/tmp/big").exists()
+
+    @needs_namespaces
+    @pytest.mark.parametrize(
+        "deed",
+        [
+            "os.setuid(0)",
+            "os.setgroups([0])",
+            "os.chown('.', 0, 0)",
+            "os.chroot('.')",
+            "os.mknod('device', 0o60666, os.makedev(254, 0))",
+            "os.kill(1, 9); os.kill(1, 0) or sys.exit('still there')",
+            pytest.param("call('unshare', 0x10000000)", marks=needs_filter),
+            "call('unshare', 0x00020000)",
+            "call('mount', b'none', b'.', b'tmpfs', 0, None)",
+            "call('mount', None, b'/usr/bin', None, 32 | 4096, None)",
+            "call('umount2', b'/usr/bin', 2)",
+            "call('ptrace', 16, os.getppid(), None, None)",
+            "call('setns', os.open('/proc/self/ns/user', os.O_RDONLY), 0)",
+            pytest.param("call('syscall', 425, 8, ctypes.create_string_buffer(200))", marks=needs_filter),
+            pytest.param("call('syscall', 56, 0x10000011, None, None, None, None)", marks=needs_filter),
+            "open(f'/proc/{os.getppid()}/mem', 'r+b')",
+            "os.listdir(f'/proc/{os.getppid()}/fd')",
+            "call('sethostname', b'x', 1)",
+        ],
+    )
+    def test_it_gains_nothing(self, sandbox: Sandbox, folder: Path, deed: str):
+        code = f"""
+            import ctypes, os, sys
+            libc = ctypes.CDLL(None, use_errno=True)
+            def call(name, *arguments):
+                if getattr(libc, name)(*arguments) < 0:
+                    raise OSError(ctypes.get_errno(), name)
+            try:
+                {deed}
+            except OSError as error:
+                sys.exit(f"refused: {{error}}")
+        """
+        output = sandbox.run(python(code), folder=folder)
+        assert output.returncode == 1
+        assert output.stderr.startswith(("refused", "still there")), output.stderr
+
+    def test_a_setuid_program_gives_it_nothing(self, sandbox: Sandbox, folder: Path):
+        status = told(sandbox.run(["cat", "/proc/self/status"], folder=folder))
+        fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+        assert fields["NoNewPrivs"] == "1"
+        assert {int(fields[name], 16) for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")} == {0}
+
+    def test_it_may_use_threads_processes_and_pipes(self, sandbox: Sandbox, folder: Path):
+        code = """
+            import subprocess, threading
+            threads = [threading.Thread(target=subprocess.run, args=(["true"],)) for _ in range(20)]
+            [thread.start() for thread in threads]
+            [thread.join() for thread in threads]
+            print(subprocess.run(["echo", "hello"], stdout=subprocess.PIPE).stdout)
+        """
+        assert told(sandbox.run(python(code), folder=folder)) == "b'hello\\n'"
+
+
+class TestWhatItLeaves:
+    def test_links_and_fifos_are_removed(self, sandbox: Sandbox, folder: Path):
+        told(sandbox.run(["sh", "-c", "mkdir a; ln -s /etc/shadow a/out.mp4; mkfifo a/pipe; echo 1 > a/plain"], folder=folder))
+        assert [path.name for path in (folder / "a").iterdir()] == ["plain"]
+
+    def test_a_folder_that_nobody_may_enter_can_be_removed(self, sandbox: Sandbox, folder: Path):
+        told(sandbox.run(["sh", "-c", "mkdir -p a/b; echo 1 > a/b/c; chmod 000 a/b a"], folder=folder))
+        shutil.rmtree(folder)
+
+    def test_folders_nested_thousands_deep_can_be_removed(self, sandbox: Sandbox, folder: Path):
+        code = "import os\nfor _ in range(3000):\n    os.mkdir('d')\n    os.chdir('d')\nos.symlink('/', 'root')"
+        told(sandbox.run(python(code), folder=folder))
+        assert not any(path.is_symlink() for path in folder.rglob("*"))
+        shutil.rmtree(folder)
+
+    def test_a_link_made_by_an_earlier_child_cannot_be_an_input(self, sandbox: Sandbox, folder: Path):
+        (folder / "in").symlink_to("/etc/shadow")
+        with pytest.raises(Misconfigured, match="symbolic link"):
+            sandbox.run(["true"], folder=folder, inputs=[folder / "in"])
+
+    @needs_namespaces
+    def test_a_linked_folder_on_the_way_to_an_input_leads_nowhere(self, sandbox: Sandbox, folder: Path, tmp_path: Path):
+        (tmp_path / "secrets").mkdir()
+        (tmp_path / "secrets" / "key").write_text("a key")
+        (folder / "way").symlink_to(tmp_path / "secrets")
+        with pytest.raises(Misconfigured, match="No such file"):
+            sandbox.run(["cat", f"{folder}/way/key"], folder=folder, inputs=[folder / "way" / "key"])
+
+
+class TestLimits:
+    def test_cpu_time(self, sandbox: Sandbox, folder: Path):
+        with pytest.raises(ChildDied) as died:
+            sandbox.run(python("while True: pass"), folder=folder, limits=Limits(cpu_seconds=1))
+        assert died.value.evidence["reason"] == "signal"
+        assert died.value.evidence["signal"] == signal.SIGXCPU
+
+    def test_memory_of_a_python_child(self, sandbox: Sandbox, folder: Path):
+        with pytest.raises(ChildDied, match="more memory") as died:
+            sandbox.run(python("bytearray(1 << 30)"), folder=folder, limits=Limits(memory_bytes=256 << 20))
+        assert "MemoryError" in died.value.evidence["stderr"]
+
+    def test_size_of_a_file(self, sandbox: Sandbox, folder: Path):
+        with pytest.raises(ChildDied, match="SIGXFSZ"):
+            sandbox.run(
+                ["dd", "if=/dev/zero", "of=big", "bs=64k", "count=64"], folder=folder, limits=Limits(file_bytes=1 << 20)
+            )
+        assert (folder / "big").stat().st_size == 1 << 20
+
+    def test_open_files(self, sandbox: Sandbox, folder: Path):
+        output = sandbox.run(python("[open('/dev/null') for _ in range(99)]"), folder=folder, limits=Limits(open_files=50))
+        assert "Too many open files" in output.stderr
+
+    def test_deadline(self, sandbox: Sandbox, folder: Path):
+        with pytest.raises(ChildDied, match="deadline") as died:
+            sandbox.run(
+                ["sh", "-c", "while :; do echo 1; sleep 0.05; done"], folder=folder, limits=Limits(deadline_seconds=0.5)
+            )
+        assert died.value.evidence["reason"] == "deadline"
+        assert living(folder) == []
+
+    def test_stall(self, sandbox: Sandbox, folder: Path):
+        started = time.monotonic()
+        with pytest.raises(ChildDied, match="said nothing") as died:
+            sandbox.run(["sleep", "60"], folder=folder, limits=Limits(stall_seconds=0.5))
+        assert died.value.evidence["reason"] == "stall"
+        assert time.monotonic() - started < 3
+
+    def test_a_child_that_speaks_now_and_then_does_not_stall(self, sandbox: Sandbox, folder: Path):
+        argv = ["sh", "-c", "for n in 1 2 3 4 5; do echo $n; sleep 0.3; done"]
+        assert told(sandbox.run(argv, folder=folder, limits=Limits(stall_seconds=1))) == "1\n2\n3\n4\n5"
+
+    def test_a_crash_is_told_with_its_evidence(self, sandbox: Sandbox, folder: Path):
+        with pytest.raises(ChildDied, match="SIGSEGV") as died:
+            sandbox.run(["sh", "-c", "echo last words >&2; kill -SEGV $$"], folder=folder)
+        assert died.value.evidence["returncode"] == -signal.SIGSEGV
+        assert died.value.evidence["stderr"] == "last words\n"
+        assert died.value.evidence["peak_memory_bytes"] > 0
+
+    def test_a_plain_failure_is_the_callers_business(self, sandbox: Sandbox, folder: Path):
+        output = sandbox.run(["sh", "-c", "echo out; echo err >&2; exit 69"], folder=folder)
+        assert (output.returncode, output.stdout, output.stderr) == (69, "out\n", "err\n")
+
+    def test_peak_memory_is_measured(self, sandbox: Sandbox, folder: Path):
+        peak = sandbox.run(python("b'x' * (100 << 20)"), folder=folder).peak_memory_bytes
+        assert 100 << 20 < peak < 150 << 20
+
+    @needs_namespaces
+    def test_a_fork_bomb_ends_with_its_deadline(self, sandbox: Sandbox, folder: Path):
+        code = """
+            import os, time
+            for _ in range(200):
+                if os.fork() == 0:
+                    time.sleep(60)
+            time.sleep(60)
+        """
+        with pytest.raises(ChildDied):
+            sandbox.run(python(code), folder=folder, limits=Limits(deadline_seconds=1))
+        assert living(folder) == []
+
+
+class TestOutput:
+    def test_lines_arrive_while_it_runs(self, sandbox: Sandbox, folder: Path):
+        _, on_line, check = cancel_at("ready")
+        started = time.monotonic()
+        with pytest.raises(Cancelled):
+            sandbox.run(["sh", "-c", "echo ready; exec sleep 60"], folder=folder, on_line=on_line, check=check)
+        assert time.monotonic() - started < 2
+
+    def test_a_flood_keeps_its_first_16_mib_and_every_line(self, sandbox: Sandbox, folder: Path):
+        counted = 0
+
+        def on_line(line: str) -> None:
+            nonlocal counted
+            counted += len(line) + 1
+
+        code = "import os\nfor n in range(320):\n    os.write(1, (b'%06d' % n + b'x' * 65529 + b'\\n'))"
+        output = sandbox.run(python(code), folder=folder, on_line=on_line)
+        assert len(output.stdout) == 16 << 20
+        assert output.stdout.startswith("000000x")
+        assert counted == 320 << 16
+
+    def test_of_an_endless_line_only_the_beginning_is_handed_on(self, sandbox: Sandbox, folder: Path):
+        lines: list[str] = []
+        code = "import os\nfor _ in range(50):\n    os.write(1, b'y' * 65536)\nprint()\nprint('next', end='')"
+        sandbox.run(python(code), folder=folder, on_line=lines.append)
+        assert [len(line) for line in lines] == [1 << 20, 4]
+
+    def test_of_a_flood_of_errors_the_end_is_kept(self, sandbox: Sandbox, folder: Path):
+        output = sandbox.run(python("import os\nfor n in range(300):\n    os.write(2, b'%065535d\\n' % n)"), folder=folder)
+        assert len(output.stderr) == 64 << 10
+        assert output.stderr.endswith("299\n")
+
+    def test_both_streams_at_once_do_not_lock(self, sandbox: Sandbox, folder: Path):
+        code = "import os\nfor n in range(64):\n    os.write(1, b'o' * 65536)\n    os.write(2, b'e' * 65536)"
+        assert len(sandbox.run(python(code), folder=folder).stdout) == 4 << 20
+
+    def test_what_is_not_utf8_is_replaced(self, sandbox: Sandbox, folder: Path):
+        lines: list[str] = []
+        output = sandbox.run(["printf", r"a\377b\n\303"], folder=folder, on_line=lines.append)
+        assert lines == ["a\ufffdb", "\ufffd"]
+        assert output.stdout == "a\ufffdb\n\ufffd"
+
+    def test_a_child_that_closes_its_output_is_waited_for(self, sandbox: Sandbox, folder: Path):
+        output = sandbox.run(["sh", "-c", "exec >&- 2>&-; sleep 0.4; echo done > done; exit 3"], folder=folder)
+        assert output.returncode == 3
+        assert (folder / "done").read_text() == "done\n"
+
+    def test_a_grandchild_that_keeps_the_output_open_is_not(self, sandbox: Sandbox, folder: Path):
+        started = time.monotonic()
+        code = "import os, time\nif os.fork() == 0:\n    os.setsid()\n    time.sleep(60)\nprint('bye', flush=True)"
+        assert told(sandbox.run(python(code), folder=folder)) == "bye"
+        assert time.monotonic() - started < 2
+        assert living(folder) == []
+
+
+class TestEnding:
+    def test_cancelling_ends_a_child_that_ignores_term_and_its_daemons(self, sandbox: Sandbox, folder: Path):
+        _, on_line, check = cancel_at("ready")
+        started = time.monotonic()
+        with pytest.raises(Cancelled):
+            sandbox.run(["sh", "-c", STUBBORN], folder=folder, on_line=on_line, check=check)
+        assert time.monotonic() - started < 4
+        assert living(folder) == []
+
+    def test_a_child_that_heeds_term_may_clean_up(self, sandbox: Sandbox, folder: Path):
+        _, on_line, check = cancel_at("ready")
+        argv = ["sh", "-c", "trap 'echo tidy > tidied; exit 0' TERM; echo ready; while :; do sleep 0.05; done"]
+        with pytest.raises(Cancelled):
+            sandbox.run(argv, folder=folder, on_line=on_line, check=check)
+        assert (folder / "tidied").read_text() == "tidy\n"
+
+    def test_a_check_that_is_cancelled_before_the_start_starts_nothing(self, sandbox: Sandbox, folder: Path):
+        def check() -> None:
+            raise Cancelled("asked to stop")
+
+        with pytest.raises(Cancelled):
+            sandbox.run(["touch", "started"], folder=folder, check=check)
+        assert list(folder.iterdir()) == []
+
+    def test_an_error_in_on_line_ends_the_child_and_goes_on(self, sandbox: Sandbox, folder: Path):
+        with pytest.raises(ValueError, match="invalid literal"):
+            sandbox.run(["sh", "-c", "echo no number; exec sleep 60"], folder=folder, on_line=int)
+        assert living(folder) == []
+
+    @pytest.mark.parametrize("prelude", ["", pytest.param(REFUSED, marks=needs_filter)])
+    def test_killing_the_worker_kills_everything(self, folder: Path, prelude: str):
+        worker = subprocess.Popen(
+            [sys.executable, "-c", prelude + HARNESS, str(folder), STUBBORN], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        )
+        assert "ready\n" in iter(worker.stdout.readline, "")
+        assert len(living(folder)) >= 4
+        worker.kill()
+        worker.communicate()
+        wait_until(lambda: living(folder) == [], seconds=3)
+
+    @needs_namespaces
+    def test_losing_the_launcher_kills_everything_and_is_told(self, sandbox: Sandbox, folder: Path):
+        def kill_launcher(line: str) -> None:
+            os.kill(min(map(int, living(folder))), signal.SIGKILL)
+
+        with pytest.raises(ChildDied, match="launcher") as died:
+            sandbox.run(["sh", "-c", STUBBORN], folder=folder, on_line=kill_launcher)
+        assert died.value.evidence["reason"] == "launcher"
+        wait_until(lambda: living(folder) == [], seconds=3)
+
+
+class TestStarting:
+    def test_a_program_that_is_not_there(self, sandbox: Sandbox, folder: Path):
+        with pytest.raises(Misconfigured, match=r"no-such-program could not be started.*No such file"):
+            sandbox.run(["no-such-program"], folder=folder)
+
+    def test_a_program_that_cannot_be_run(self, sandbox: Sandbox, folder: Path):
+        (folder / "text").write_text("words")
+        with pytest.raises(Misconfigured, match="Permission denied"):
+            sandbox.run(["./text"], folder=folder)
+
+    def test_a_folder_that_is_not_there(self, sandbox: Sandbox, folder: Path):
+        with pytest.raises(Misconfigured, match="not a folder"):
+            sandbox.run(["true"], folder=folder / "gone")
+
+    def test_an_input_that_is_not_there(self, sandbox: Sandbox, folder: Path):
+        with pytest.raises(Misconfigured, match="is not there"):
+            sandbox.run(["true"], folder=folder, inputs=[folder / "gone"])
+
+    def test_as_root_an_input_that_the_child_cannot_read(self, sandbox: Sandbox, folder: Path, tmp_path: Path):
+        if isolation().identity is None:
+            pytest.skip("the child has the worker's own identity")
+        (tmp_path / "private").write_text("x")
+        (tmp_path / "private").chmod(0o600)
+        with pytest.raises(Misconfigured, match="cannot be read"):
+            sandbox.run(["true"], folder=folder, inputs=[tmp_path / "private"])
+
+    def test_a_limit_too_small_to_start_with(self, sandbox: Sandbox, folder: Path):
+        with pytest.raises(ChildDied):
+            sandbox.run(["true"], folder=folder, limits=Limits(memory_bytes=1 << 12))
+
+    @pytest.mark.parametrize("name", ["a b", "a\nb", "100%s", "-rf", "\\040", "ä\u202e", "quote'\"", os.fsdecode(b"\xff\xfe")])
+    def test_names_are_only_names(self, sandbox: Sandbox, tmp_path: Path, name: str):
+        folder, given = tmp_path / "attempts" / name, tmp_path / name
+        folder.mkdir(parents=True)
+        given.write_text("given")
+        told(sandbox.run(["cp", "--", str(given), str(folder / "copy")], folder=folder, inputs=[given]))
+        assert (folder / "copy").read_text() == "given"
+
+    def test_its_folder_may_be_reached_by_a_link(self, sandbox: Sandbox, folder: Path, tmp_path: Path):
+        (tmp_path / "link").symlink_to(tmp_path)
+        told(sandbox.run(["sh", "-c", f"echo 1 > {tmp_path}/link/attempt/made"], folder=tmp_path / "link" / "attempt"))
+        assert (folder / "made").read_text() == "1\n"
+
+    def test_four_threads_share_it(self, sandbox: Sandbox, tmp_path: Path):
+        def run(number: int) -> str:
+            folder = tmp_path / str(number)
+            folder.mkdir()
+            return told(sandbox.run(["sh", "-c", f"sleep 0.05; echo {number}"], folder=folder))
+
+        with ThreadPoolExecutor(4) as threads:
+            assert list(threads.map(run, range(16))) == [str(number) for number in range(16)]
+
+    def test_it_starts_in_well_under_a_tenth_of_a_second(self, sandbox: Sandbox, folder: Path):
+        def once() -> float:
+            started = time.perf_counter()
+            sandbox.run(["true"], folder=folder)
+            return time.perf_counter() - started
+
+        assert statistics.median(once() for _ in range(9)) < 0.3  # 0.03 on an idle machine
+
+    def test_no_descriptor_is_leaked(self, sandbox: Sandbox, folder: Path):
+        before = len(list(Path("/dev/fd").iterdir()))
+        for _ in range(3):
+            sandbox.run(["true"], folder=folder)
+            with contextlib.suppress(Misconfigured):
+                sandbox.run(["no-such-program"], folder=folder)
+        assert len(list(Path("/dev/fd").iterdir())) == before
+
+
+class TestIsolation:
+    def test_it_is_told_in_a_sentence(self, shut_in: Isolation):
+        assert "namespaces of their own" in shut_in.sentence
+        assert Sandbox(mode=SandboxMode.REQUIRED)
+
+    @needs_filter
+    def test_where_namespaces_are_refused(self, folder: Path):
+        code = REFUSED + textwrap.dedent("""
+            import json, sys
+            from pathlib import Path
+            from core.errors import Misconfigured
+            from core.sandbox.isolation import isolation
+            from core.sandbox.run import Sandbox
+            from core.settings import SandboxMode
+            try:
+                Sandbox(mode=SandboxMode.REQUIRED)
+            except Misconfigured as error:
+                refusal = str(error)
+            said = Sandbox(mode=SandboxMode.AUTO).run(["bash", "-c", sys.argv[2]], folder=Path(sys.argv[1]))
+            found = isolation()
+            print(json.dumps([refusal, found.complete, found.filter, found.sentence, found.identity, said.stdout.strip(), said.stderr]))
+        """)
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(folder), "id -u; : < /dev/tcp/127.0.0.1/9"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        refusal, complete, filtered, sentence, identity, user, errors = json.loads(done.stdout.splitlines()[-1])
+        assert "SANDBOX=required" in refusal
+        assert not complete
+        assert filtered
+        assert "without namespaces" in sentence
+        assert "unshare: Operation not permitted" in sentence
+        assert user == str(identity[0] if identity else os.getuid())
+        assert "Operation not permitted" in errors
