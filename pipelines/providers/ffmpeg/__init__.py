@@ -1,0 +1,24 @@
+"""Video through ffmpeg: probe a source, make a ladder of renditions, verify it, and extract sound for the speech model."""
+
+from pipelines.providers.ffmpeg.audio import extract_audio
+from pipelines.providers.ffmpeg.build import Build, build_info
+from pipelines.providers.ffmpeg.facts import Audio, Probe, Video
+from pipelines.providers.ffmpeg.ladder import Ladder, make_ladder
+from pipelines.providers.ffmpeg.probe import probe
+from pipelines.providers.ffmpeg.rungs import Rung
+from pipelines.providers.ffmpeg.verify import Verification, verify_ladder
+
+__all__ = [
+    "Audio",
+    "Build",
+    "Ladder",
+    "Probe",
+    "Rung",
+    "Verification",
+    "Video",
+    "build_info",
+    "extract_audio",
+    "make_ladder",
+    "probe",
+    "verify_ladder",
+]
