@@ -8,6 +8,7 @@ from core.log import configure_log
 from core.nudge import Nudge
 from core.settings import settings
 from db.engine import Database
+from pipelines.base import settle
 
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
@@ -19,7 +20,7 @@ def main() -> None:
     if config.host not in _LOOPBACK:
         raise Misconfigured(f"HOST={config.host} is not loopback; only local mode is built, so set HOST=127.0.0.1")
     nudge = Nudge(config.redis_url.get_secret_value())
-    database = Database(config.database_url.get_secret_value(), connections=10, nudge=nudge)
+    database = Database(config.database_url.get_secret_value(), connections=10, nudge=nudge, settle=settle)
     uvicorn.run(
         create_app(database), host=config.host, port=config.port, log_config=None, access_log=False, timeout_graceful_shutdown=5
     )

@@ -50,7 +50,10 @@ class Settings(BaseSettings):
     )
     watch_settle_seconds: float = Field(2.0, description="A file is taken once its size and time stood still this long.")
     watch_owner: str = Field("", description="User id that owns what the watched folder brings. Unset: the local owner.")
-    sample: bool = Field(default=False, description="Take in the bundled sample on the first start of an own, empty database.")
+    sample: bool = Field(
+        default=True,
+        description="`up` takes in the bundled sample once, where it made the database itself and that holds no video.",
+    )
 
     # Speech
     whisper_model: str = Field(

@@ -49,6 +49,10 @@ class Storage(Protocol):
         """Every key under `prefix/`, in order."""
         ...
 
+    def list_folders(self, prefix: str) -> list[str]:
+        """The next part of every key under `prefix/` that has further ones."""
+        ...
+
 
 def check_key(key: str) -> str:
     """The key, if it is one. Raises Invalid: a key is never made from a user's name."""
@@ -116,6 +120,10 @@ class FolderStorage:
         for path in sorted(top.rglob("*")):
             if path.is_file() and not path.name.endswith(".partial"):
                 yield path.relative_to(self.root).as_posix()
+
+    def list_folders(self, prefix: str) -> list[str]:
+        top = self.root / check_key(prefix)
+        return sorted(path.name for path in top.iterdir() if path.is_dir()) if top.is_dir() else []
 
     def _new(self, key: str) -> Path:
         target = self.root / check_key(key)

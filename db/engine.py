@@ -1,8 +1,9 @@
 """Connections and transactions. Every transaction starts by naming its role and its user; nobody else opens one."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
+from uuid import UUID
 
 import sqlalchemy
 from sqlalchemy import text
@@ -18,21 +19,31 @@ class Role(StrEnum):
     JOBS = "askstephen_jobs"  # relay, claim, rescue, schedules: the schema `jobs`
 
 
-MOVED = "a job moved"  # key in a session's info
+MOVED = "a job moved"  # keys in a session's info
+SETTLED = "jobs that ended, or were opened again"
 _IDENTIFY = text("SELECT set_config('role', :role, true), set_config('app.user_id', :user_id, true)")
 
 
 class Database:
     """One process's pool of connections."""
 
-    def __init__(self, url: str, *, connections: int = 4, nudge: Callable[[], object] = lambda: None) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        connections: int = 4,
+        nudge: Callable[[], object] = lambda: None,
+        settle: Callable[[Session, Collection[UUID]], None] = lambda _session, _jobs: None,
+    ) -> None:
         self._nudge = nudge  # called after each commit that moved a job
+        self._settle = settle  # called before each commit that ended jobs or opened them again
         self.engine = sqlalchemy.create_engine(
             driver_url(url),
             pool_size=connections,
             max_overflow=0,
             pool_pre_ping=True,
             pool_timeout=10,
+            hide_parameters=True,  # an error that is logged would quote transcripts and tokens
             connect_args={"options": "-c timezone=UTC -c jit=off", "connect_timeout": 5},
         )
 
@@ -53,6 +64,8 @@ class Database:
         with Session(self.engine) as session, session.begin():
             become(session, role, user_id)
             yield session
+            if settled := session.info.get(SETTLED):
+                self._settle(session, settled)
         if session.info.get(MOVED):
             self._nudge()
 

@@ -1,14 +1,16 @@
 """Videos, the requests that bring them in, and the files that an ingest made of them. Every call runs as its owner."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import RowMapping, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.expression import bindparam
+from sqlalchemy.types import Uuid
 
 from core.errors import NotFound
 
@@ -238,6 +240,15 @@ def list_files(session: Session, video_id: int) -> dict[str, RowMapping]:
     """The files of a video by kind."""
     rows = session.execute(text("SELECT * FROM video_files WHERE video_id = :id"), {"id": video_id}).mappings()
     return {row["kind"]: row for row in rows}
+
+
+def list_named_claims(session: Session, claims: Collection[UUID]) -> set[UUID]:
+    """Those of these attempts that wrote a file of a video, whoever owns it; for the role of the job core."""
+    statement = text("""
+        SELECT DISTINCT c.id FROM unnest(:claims) c(id)
+        JOIN video_files f ON f.key LIKE 'attempts/' || replace(c.id::text, '-', '') || '/%'
+    """).bindparams(bindparam("claims", type_=ARRAY(Uuid)))
+    return set(session.execute(statement, {"claims": list(claims)}).scalars())
 
 
 def delete_video(session: Session, video_id: int) -> list[str]:

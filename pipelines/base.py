@@ -3,18 +3,24 @@
 import dataclasses
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 from uuid import UUID
 
 from pydantic import TypeAdapter, ValidationError
+from sqlalchemy import RowMapping
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 import pipelines
-from core.errors import Invalid, NotFound
-from db import jobs
+from core.errors import AskStephenError, Invalid, NotFound
+from core.log import get_logger
+from db import jobs, status
+from db.engine import Role, become
 from pipelines.context import Context
+
+_log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +55,16 @@ def step(*, queue: str, max_attempts: int = 5, optional: bool = False) -> Callab
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """A named DAG of steps and the type of its arguments (a frozen dataclass)."""
+    """A named DAG of steps and the type of its arguments (a frozen dataclass).
+
+    `follow` brings the product's rows after a job of it that ended or was opened again: called as the job's owner, in the
+    transaction that moved the job, with the job's row.
+    """
 
     name: str
     args: type[Any]
     steps: tuple[Step, ...]
+    follow: Callable[[Session, RowMapping], None] | None = None
 
     def rows(self) -> list[jobs.NewStep]:
         return [step.row() for step in self.steps]
@@ -98,3 +109,19 @@ def enqueue(session: Session, name: str, args: Mapping[str, object], *, owner_id
         problems = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
         raise Invalid(f"arguments of {name}: {problems}") from None
     return jobs.insert_job(session, pipeline=name, owner_id=owner_id, args=valid, steps=pipeline.rows(), subject=subject)
+
+
+def settle(session: Session, job_ids: Collection[UUID]) -> None:
+    """Let the pipelines of these jobs follow them; for `Database(settle=…)`. What goes wrong there does not undo the move."""
+    for job_id in sorted(job_ids):
+        become(session, Role.JOBS, "")
+        job = status.get_job(session, job_id)
+        follow = pipeline.follow if (pipeline := find_pipelines().get(job["pipeline"])) else None
+        if follow is None:
+            continue
+        try:
+            with session.begin_nested():
+                become(session, Role.TENANT, job["owner_id"])
+                follow(session, job)
+        except (AskStephenError, SQLAlchemyError):
+            _log.exception("job.not_followed", job_id=str(job_id), pipeline=job["pipeline"])

@@ -114,6 +114,12 @@ class Context:
         return row.result
 
     @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A transaction that sees what the job's owner sees."""
+        with self._database.tenant(self.held.owner_id) as session:
+            yield session
+
+    @contextmanager
     def write(self) -> Iterator[Session]:
         """Product rows in a transaction of their own, under the fence; the step goes on. Raises Replaced before the block runs."""
         owner = self.held.owner_id

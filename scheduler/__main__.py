@@ -1,4 +1,4 @@
-"""`python -m scheduler`: relay and rescue. Safe to run twice, useful once."""
+"""`python -m scheduler`: relay, rescue, the watched folder, pruning. Safe to run twice, useful once."""
 
 from datetime import UTC, timedelta
 
@@ -7,9 +7,13 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from core.log import configure_log, get_logger
 from core.nudge import Nudge
 from core.settings import settings
+from core.storage import open_storage
 from db.engine import Database
+from pipelines.base import settle
+from scheduler.prune import Prune
 from scheduler.relay import Relay
 from scheduler.rescue import Rescue
+from scheduler.watch import open_watch
 
 
 def main() -> None:
@@ -17,11 +21,15 @@ def main() -> None:
     config = settings()
     configure_log(form=config.log_format, level=config.log_level)
     redis_url = config.redis_url.get_secret_value()
-    database = Database(config.database_url.get_secret_value(), connections=4, nudge=Nudge(redis_url))
+    database = Database(config.database_url.get_secret_value(), connections=4, nudge=Nudge(redis_url), settle=settle)
     rescue = Rescue(database, lease=timedelta(seconds=config.lease_seconds))
     clock = BackgroundScheduler(timezone=UTC, daemon=True)
     # coalesce and no grace limit: a late tick runs once, it is never dropped in silence.
     clock.add_job(rescue.tick, "interval", seconds=1, max_instances=1, coalesce=True, misfire_grace_time=None)
+    watch = open_watch(database, config.watched, owner_id=config.watch_owner, settle_seconds=config.watch_settle_seconds)
+    clock.add_job(watch.tick, "interval", seconds=1, max_instances=1, coalesce=True, misfire_grace_time=None)
+    prune = Prune(database, open_storage(config))
+    clock.add_job(prune.tick, "interval", minutes=10, max_instances=1, coalesce=True, misfire_grace_time=None)
     clock.start()
     get_logger("scheduler").info("scheduler.started")
     Relay(database, redis_url).run()

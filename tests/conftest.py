@@ -9,12 +9,16 @@ import psycopg
 import pytest
 
 from core.local_stack.servers import Servers
+from core.log import configure_log
 from core.sandbox.run import Sandbox
 from core.settings import SandboxMode
 from core.storage import FolderStorage
 from db import migrations, users
 from db.engine import Database
+from pipelines.base import settle
+from tests.kit import Worker
 
+configure_log(form="console")  # as processes do: a traceback without the values of variables
 _connect = socket.socket.connect
 
 
@@ -58,7 +62,7 @@ def redis_url(stack: Servers) -> str:
 
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
-    made = Database(database_url, connections=12)
+    made = Database(database_url, connections=12, settle=settle)
     with made.jobs() as session:
         users.ensure_local_owner(session)
     yield made
@@ -78,6 +82,11 @@ def sandbox() -> Sandbox:
 @pytest.fixture
 def owner() -> str:
     return users.LOCAL_OWNER
+
+
+@pytest.fixture
+def worker(database: Database, storage: FolderStorage, sandbox: Sandbox, tmp_path: Path) -> Worker:
+    return Worker(database, storage, sandbox, tmp_path / "attempts")
 
 
 def wait_until(holds: Callable[[], object], *, seconds: float = 20) -> None:

@@ -18,10 +18,11 @@ from core.sandbox.run import Sandbox
 from core.settings import settings
 from core.storage import open_storage
 from db.engine import Database
-from pipelines.base import find_pipelines
+from pipelines.base import find_pipelines, settle
 from workers.broker import ACTOR, HintBroker
 from workers.lease import Keeper
 from workers.runner import StepRunner
+from workers.scratch import prune_scratch
 
 _log = get_logger("workers")
 
@@ -39,7 +40,9 @@ def main() -> None:
         signal.signal(number, lambda *_: stop.set())
     queues = options.queues.split(",")
     redis_url = config.redis_url.get_secret_value()
-    database = Database(config.database_url.get_secret_value(), connections=options.threads + 2, nudge=Nudge(redis_url))
+    database = Database(
+        config.database_url.get_secret_value(), connections=options.threads + 2, nudge=Nudge(redis_url), settle=settle
+    )
     worker_id, lease = new_id(), timedelta(seconds=config.lease_seconds)
     sandbox = Sandbox(mode=config.sandbox)
     runner = StepRunner(database, open_storage(config), sandbox, worker_id=worker_id, scratch=config.scratch, lease=lease)
@@ -58,6 +61,7 @@ def main() -> None:
     dramatiq.actor(actor_name=ACTOR, queue_name=queues[0], broker=broker)(run_step)
     find_pipelines()  # a module that does not import is found now, not at its first job
     worker = dramatiq.Worker(broker, queues=set(queues), worker_threads=options.threads)
+    prune_scratch(database, config.scratch)
     keeper.start()
     worker.start()
     _log.info("worker.started", queues=queues, threads=options.threads)

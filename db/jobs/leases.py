@@ -1,6 +1,6 @@
 """Leases: renewed by the worker that holds them, judged by the scheduler."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -93,3 +93,21 @@ def _rescue_job(session: Session, job_id: UUID) -> int:
     if dead:
         advance(session, job_id)
     return len(dead)
+
+
+def list_running_claims(session: Session, claims: Collection[UUID]) -> set[UUID]:
+    """Those of these claims that hold their step."""
+    return _which(session, claims, "s.status = 'running'")
+
+
+def list_needed_claims(session: Session, claims: Collection[UUID]) -> set[UUID]:
+    """Those of these claims that are the last of a step whose job has not ended for an hour: later steps read what they wrote."""
+    return _which(session, claims, "j.finished_at IS NULL OR j.finished_at > now() - interval '1 hour'")
+
+
+def _which(session: Session, claims: Collection[UUID], condition: str) -> set[UUID]:
+    statement = text(f"""
+        SELECT s.claim_id FROM jobs.job_steps s JOIN jobs.jobs j ON j.id = s.job_id
+        WHERE s.claim_id = ANY(:claims) AND ({condition})
+    """).bindparams(bindparam("claims", type_=ARRAY(Uuid)))  # noqa: S608  (one of two constants)
+    return set(session.execute(statement, {"claims": list(claims)}).scalars())

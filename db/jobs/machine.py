@@ -14,7 +14,7 @@ from sqlalchemy.sql.expression import bindparam
 from sqlalchemy.types import Text
 
 from core.ids import new_id
-from db.engine import MOVED
+from db.engine import MOVED, SETTLED
 
 
 class Status(StrEnum):
@@ -275,4 +275,10 @@ def advance(session: Session, job_id: UUID) -> None:
     session.execute(_STOP_REST, {"job_id": job_id})
     session.execute(_UNBLOCK, {"job_id": job_id})
     if session.scalar(_DERIVE, {"job_id": job_id}):
+        settled(session, job_id)
         session.execute(text("DELETE FROM jobs.unique_keys WHERE job_id = :job_id"), {"job_id": job_id})
+
+
+def settled(session: Session, job_id: UUID) -> None:
+    """Note that the job ended, or is open again, for what has to follow it before the commit."""
+    session.info.setdefault(SETTLED, set()).add(job_id)

@@ -87,6 +87,7 @@ def start(home: Path, dropin: Path = DROPIN) -> Up:
         "LEASE_SECONDS": "3",
         "GRACE_SECONDS": "10",
         "LOG_FORMAT": "json",
+        "SAMPLE": "false",
     }
     command = [sys.executable, "-m", "api_stub.cli", "up", "--port", "0", "--home", str(home)]
     out = home.with_suffix(".out")

@@ -18,11 +18,14 @@ CREATE TABLE public.video_files (
     PRIMARY KEY (video_id, kind)
 );
 CREATE INDEX video_files_by_sha256 ON public.video_files (sha256) WHERE kind = 'source';
+CREATE INDEX video_files_by_key ON public.video_files (key text_pattern_ops);
 GRANT SELECT, INSERT, UPDATE, DELETE ON public.video_files TO askstephen_tenant;
+GRANT SELECT (key) ON public.video_files TO askstephen_jobs;  -- pruning: what no row names is left over
 ALTER TABLE public.video_files ENABLE ROW LEVEL SECURITY;
 -- The policy of videos holds inside the subquery.
 CREATE POLICY own ON public.video_files TO askstephen_tenant
     USING (EXISTS (SELECT 1 FROM public.videos v WHERE v.id = video_id));
+CREATE POLICY core ON public.video_files FOR SELECT TO askstephen_jobs USING (true);
 
 -- Every version of a file is taken once.
 CREATE TABLE jobs.seen_versions (
