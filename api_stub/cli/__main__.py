@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from api_stub.cli.demo import demo
 from api_stub.cli.doctor import doctor
 from api_stub.cli.up import link, up
 from core.errors import AskStephenError
@@ -30,11 +31,13 @@ def build_parser() -> argparse.ArgumentParser:
 
     start = add("up", up, "Start everything on this machine and print the dashboard's address. Ctrl-C stops it.")
     start.add_argument("--port", type=int, default=8000, help="port of the web page; 0 takes a free one (default: 8000)")
-    for word in (start, add("link", link, "Print a new link that signs you in to a running dashboard.")):
+    look = add("doctor", doctor, "Tell what was found on this machine, what is missing and what to do, and try each engine.")
+    for word in (start, look, add("link", link, "Print a new link that signs you in to a running dashboard.")):
         word.add_argument(
             "--home", type=Path, default=Path(".local"), help="folder for databases, files and logs (default: .local)"
         )
-    add("doctor", doctor, "Tell what was found on this machine, what is missing, and what to do.")
+    show = add("demo", demo, "Run the whole main job on two bundled clips in a home of its own, and judge what comes out.")
+    show.add_argument("--keep", action="store_true", help="keep it running afterwards, to look at it; Ctrl-C ends it")
     add("settings", _settings, "Print every setting with its default, as a .env file.")
     return parser
 

@@ -1,43 +1,155 @@
-"""`doctor`: what is found, what is missing, what to do."""
+"""`doctor`: what is found, what is missing, what to do, and whether each engine really works."""
 
 import argparse
+import os
+import shutil
 import subprocess
-from collections.abc import Callable
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
-from core.errors import Misconfigured
+import psycopg
+from sqlalchemy.exc import SQLAlchemyError
+
+from core.children import Run
+from core.errors import AskStephenError, Misconfigured
 from core.local_stack.programs import find_media, find_postgres, find_valkey
+from core.log import configure_log
+from core.sandbox.isolation import isolation
+from core.sandbox.run import Sandbox
+from core.settings import Settings
+from pipelines.providers import ffmpeg, rules, whisper
+from pipelines.providers.sample import SAMPLES
+from pipelines.transcript import Transcript, Word
+
+_ROOM_BYTES = 5 << 30
+_INSTALL_MEDIA = "run ./askstephen up once, or install it (Debian: apt-get install ffmpeg)"
 
 
-def doctor(_options: argparse.Namespace) -> int:
-    """Status 0 when everything that `up` needs is there."""
+def doctor(options: argparse.Namespace) -> int:
+    """Status 0 when everything that `up` needs is there and works."""
+    configure_log(form="console", level="warning")
+    home = options.home.expanduser().absolute()
     checks: list[tuple[str, Callable[[], str]]] = [
-        ("PostgreSQL", lambda: _version(find_postgres() / "postgres", "--version")),
-        ("Valkey", lambda: _version(find_valkey(), "--version")),
-        ("ffmpeg", lambda: _media("ffmpeg")),
-        ("ffprobe", lambda: _media("ffprobe")),
+        ("Python", lambda: f"{sys.version.split()[0]} ({sys.executable})"),
+        ("PostgreSQL", _postgres),
+        ("Valkey", _valkey),
+        ("ffprobe", _probe_sample),
+        ("ffmpeg", _encode_sample),
+        ("speech", _listen),
+        ("review", _review),
+        ("sandbox", _isolation),
+        ("disk", lambda: _room(home)),
     ]
     return max([_tell(name, look) for name, look in checks])
 
 
 def _tell(name: str, look: Callable[[], str]) -> int:
     try:
-        print(f"ok       {name:<12} {look()}")
-    except Misconfigured as error:
-        print(f"MISSING  {name:<12} {error}")
+        print(f"ok       {name:<11} {look()}", flush=True)
+    except AskStephenError as error:
+        print(f"MISSING  {name:<11} {error}", flush=True)
         return 1
     return 0
 
 
-def _media(name: str) -> str:
-    found = find_media(name)
-    if found is None:
-        raise Misconfigured(f"{name} was not found: run ./askstephen up once, or install it (Debian: apt-get install ffmpeg)")
-    return _version(found, "-version")
+def _postgres() -> str:
+    url = Settings().database_url.get_secret_value()
+    if not url:
+        return f"{_version(find_postgres() / 'postgres', '--version')}, started by `up`"
+    try:
+        with psycopg.connect(url.replace("+psycopg", ""), connect_timeout=5) as connection:
+            return f"server {connection.info.server_version // 10_000} at DATABASE_URL"
+    except (psycopg.Error, SQLAlchemyError) as error:
+        raise Misconfigured(
+            f"DATABASE_URL is set, but nothing answers there ({type(error).__name__}): start it, or unset it"
+        ) from error
+
+
+def _valkey() -> str:
+    url = Settings().redis_url.get_secret_value()
+    if not url:
+        return f"{_version(find_valkey(), '--version')}, started by `up`"
+    return "at REDIS_URL (`up` tells if it does not answer)"
+
+
+def _probe_sample() -> str:
+    if find_media("ffprobe") is None:
+        raise Misconfigured(f"ffprobe was not found: {_INSTALL_MEDIA}")
+    with _run() as (run, _):
+        found = ffmpeg.probe(run, SAMPLES / "clear.mp4")
+    return f"reads the sample in the sandbox: {found.duration_seconds:.2f} s of {found.video.codec}"
+
+
+def _encode_sample() -> str:
+    if find_media("ffmpeg") is None:
+        raise Misconfigured(f"ffmpeg was not found: {_INSTALL_MEDIA}")
+    build = ffmpeg.build_info()
+    lacks = [name for name, there in (("libx264", build.libx264), ("aac", build.aac)) if not there]
+    if lacks:
+        raise Misconfigured(f"{build.path} was built without {', '.join(lacks)}: put another ffmpeg on PATH, or none")
+    with _run() as (run, folder):
+        found = ffmpeg.probe(run, SAMPLES / "clear.mp4")
+        ladder = ffmpeg.make_ladder(run, SAMPLES / "clear.mp4", found, folder, progress=lambda _share: None)
+        ffmpeg.verify_ladder(run, folder, ladder, found)
+    tone_mapping = "" if build.zscale else "; without zscale: HDR is converted coarsely"
+    return f"{build.version.partition(' Copyright')[0]} makes and decodes a ladder of {len(ladder.rungs)} sizes{tone_mapping}"
+
+
+def _listen() -> str:
+    config = Settings()
+    with _run() as (run, folder):
+        source, sound = SAMPLES / "clear.mp4", folder / "sound.wav"
+        ffmpeg.extract_audio(run, source, ffmpeg.probe(run, source), sound)
+        transcript = whisper.transcribe(
+            run, sound, folder=folder, model=config.whisper_model, threads=config.whisper_threads, progress=lambda _share: None
+        )
+    if not transcript.words:
+        raise Misconfigured(f"{transcript.engine} heard nothing in the sample: set WHISPER_MODEL to another model, or unset it")
+    return f"{transcript.engine} hears {len(transcript.words)} words in the sample"
+
+
+def _review() -> str:
+    said = ("my", "password", "is", "open", "sesame")
+    words = tuple(Word(word, index / 2, index / 2 + 0.4, 1.0) for index, word in enumerate(said))
+    found = rules.review(Transcript(words, (), len(said) / 2, "en", "doctor"), has_sound=True, content_hash="doctor")
+    if found.clear:
+        raise Misconfigured("the rules did not find a spoken password: the installation is damaged, clone it again")
+    return f"{found.model_used} finds a spoken password"
+
+
+def _isolation() -> str:
+    found = isolation()
+    if not found.possible:
+        raise Misconfigured(found.sentence)
+    return found.sentence
+
+
+def _room(home: Path) -> str:
+    at = next(folder for folder in (home, *home.parents) if folder.exists())
+    free = shutil.disk_usage(at).free
+    if free < _ROOM_BYTES:
+        raise Misconfigured(f"only {free / 1e9:.1f} GB are free at {at}: make room, or pass --home with another disk")
+    if not os.access(at, os.W_OK):
+        raise Misconfigured(f"{at} cannot be written: pass --home with another folder")
+    return f"{free / 1e9:.0f} GB free at {at}"
+
+
+@contextmanager
+def _run() -> Iterator[tuple[Run, Path]]:
+    """A sandboxed run in a folder of its own."""
+    with tempfile.TemporaryDirectory(prefix="askstephen-doctor-") as made:
+        Path(made).chmod(0o711)
+        folder = Path(made) / "attempt"
+        folder.mkdir()
+        yield partial(Sandbox(mode=Settings().sandbox).run, folder=folder), folder
 
 
 def _version(program: Path, flag: str) -> str:
     done = subprocess.run([program, flag], capture_output=True, text=True, check=False)
     if done.returncode:
         raise Misconfigured(f"{program} does not run: {done.stderr.strip()[-200:]}")
-    return done.stdout.splitlines()[0]
+    return done.stdout.splitlines()[0].partition(" sha=")[0]

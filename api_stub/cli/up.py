@@ -6,6 +6,7 @@ import socket
 import sys
 from pathlib import Path
 
+from api_stub.cli.sample import take_sample
 from core.errors import Misconfigured
 from core.local_stack.runner import Runner, read_procfile
 from core.local_stack.servers import Servers
@@ -24,6 +25,8 @@ def up(options: argparse.Namespace) -> int:
         url = servers.environment["DATABASE_URL"]
         migrations.upgrade(url)
         _remember(home, url, port)
+        if "postgres" in servers.running and Settings().sample:
+            _take_sample(url)
         environment = {
             **os.environ,
             **servers.environment,
@@ -40,6 +43,14 @@ def up(options: argparse.Namespace) -> int:
         return Runner(
             servers, processes, grace_seconds=grace, say=lambda words: print(words, file=sys.stderr, flush=True)
         ).run()
+
+
+def _take_sample(url: str) -> None:
+    database = Database(url, connections=1)
+    try:
+        take_sample(database)
+    finally:
+        database.dispose()
 
 
 def link(options: argparse.Namespace) -> int:
