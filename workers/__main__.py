@@ -61,11 +61,11 @@ def main() -> None:
     dramatiq.actor(actor_name=ACTOR, queue_name=queues[0], broker=broker)(run_step)
     find_pipelines()  # a module that does not import is found now, not at its first job
     worker = dramatiq.Worker(broker, queues=set(queues), worker_threads=options.threads)
-    prune_scratch(database, config.scratch)
     keeper.start()
     worker.start()
     _log.info("worker.started", queues=queues, threads=options.threads)
-    stop.wait()
+    while not stop.wait(2 * config.lease_seconds):  # by then a killed attempt's step has been given to another
+        prune_scratch(database, config.scratch)
     _shut_down(runner, broker, keeper, grace_seconds=config.grace_seconds)
 
 

@@ -37,7 +37,10 @@ def up(options: argparse.Namespace) -> int:
         }
         procfile = (ROOT / "Procfile").read_text()
         processes = read_procfile(procfile, folder=ROOT, logs=home / "logs", environment=environment)
-        print(f"AskStephen runs. Logs: {home / 'logs'}. Ctrl-C stops everything.\nOpen {_link(url, port)}", flush=True)
+        watched = Settings(askstephen_home=home).watched
+        watched.mkdir(parents=True, exist_ok=True)
+        print(f"AskStephen runs. Logs: {home / 'logs'}. Ctrl-C stops everything.")
+        print(f"Videos put into {watched} are taken in.\nOpen {_link(url, port)}", flush=True)
         # Workers give themselves that long; the runner waits a little longer than they do.
         grace = Settings().grace_seconds + 5
         return Runner(

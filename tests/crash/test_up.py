@@ -1,6 +1,7 @@
 """`up` as a user runs it, real servers and processes, and what is done to them."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 import pipelines
-from db import status, users
+from db import status, users, videos
 from db.engine import Database
 from pipelines.base import enqueue
 from tests.conftest import wait_until
@@ -41,6 +42,13 @@ class Up:
         with self.database.jobs() as session:
             return status.snapshot(session, job_id)
 
+    def jobs(self, pipeline: str) -> list[UUID]:
+        with self.database.jobs() as session:
+            return [job["id"] for job in status.list_jobs(session) if job["pipeline"] == pipeline]
+
+    def is_running(self, job_id: UUID, step: str) -> bool:
+        return any(one["name"] == step and one["status"] == "running" for one in self.job(job_id)["steps"])
+
     def log(self, job_id: UUID) -> list[str]:
         with self.database.jobs() as session:
             return [row["message"] for row in status.list_log(session, job_id)]
@@ -53,6 +61,15 @@ class Up:
             statement = text("SELECT process FROM jobs.workers WHERE :queue = ANY(queues) ORDER BY seen_at DESC LIMIT 1")
             return session.scalar(statement, {"queue": queue})
 
+    def process_of(self, name: str) -> int:
+        """A server, or a process of the Procfile."""
+        words = {"postgres": "bin/postgres\0-D", "valkey": "valkey-server", "web": "api_stub\0", "scheduler": "scheduler\0"}
+        for number in processes_of(self.home):
+            line = Path(f"/proc/{number}/cmdline").read_text()
+            if words[name] in line and "child.py" not in line and "cli" not in line:
+                return number
+        raise AssertionError(f"{name} does not run")
+
     def ends_well(self, job_id: UUID) -> dict:
         def ended() -> bool:
             try:
@@ -60,7 +77,7 @@ class Up:
             except SQLAlchemyError:
                 return False  # the database may be the one that was killed
 
-        wait_until(ended, seconds=60)
+        wait_until(ended, seconds=120)
         shown = self.job(job_id)
         assert shown["status"] == "succeeded", shown
         return shown
@@ -141,16 +158,33 @@ def test_a_flushed_redis_loses_no_job(up: Up):
 def test_a_killed_server_comes_back_and_the_job_ends_well(up: Up, server: str):
     job_id = up.count()
     wait_until(lambda: up.is_counting(job_id))
-    program = {"postgres": "bin/postgres\0-D", "valkey": "valkey-server"}[server]
-    [victim] = [
-        number
-        for number in processes_of(up.home)
-        if program in Path(f"/proc/{number}/cmdline").read_text()
-        and "child.py" not in Path(f"/proc/{number}/cmdline").read_text()
-    ][:1]
-    os.kill(victim, signal.SIGKILL)
+    os.kill(up.process_of(server), signal.SIGKILL)
     shown = up.ends_well(job_id)
     assert shown["steps"][0]["result"]["ended_at"] == 40
+
+
+@pytest.mark.media
+@pytest.mark.timeout(240)
+def test_an_ingest_ends_well_though_every_process_is_killed_once(up: Up):
+    shutil.copyfile(ROOT / "samples" / "clear.mp4", up.home / "watched" / "clear.mp4")
+    wait_until(lambda: up.jobs("ingest"), seconds=30)
+    [job_id] = up.jobs("ingest")
+    os.kill(up.process_of("web"), signal.SIGKILL)
+    for queue, step in (("media", "transcode"), ("ai", "transcribe")):
+        wait_until(lambda step=step: up.is_running(job_id, step), seconds=60)
+        os.kill(up.worker_process(queue), signal.SIGKILL)
+    os.kill(up.process_of("scheduler"), signal.SIGKILL)
+    with redis.Redis.from_url(f"unix://{up.home}/run/valkey/s") as client:
+        client.flushall()
+    os.kill(up.process_of("valkey"), signal.SIGKILL)
+    os.kill(up.worker_process("io"), signal.SIGKILL)
+    os.kill(up.process_of("postgres"), signal.SIGKILL)
+    shown = up.ends_well(job_id)
+    assert {step["name"] for step in shown["steps"] if step["attempt"] > 1} == {"transcode", "transcribe"}
+    with up.database.tenant(users.LOCAL_OWNER) as session:
+        [video] = videos.list_videos(session)
+    assert (video["status"], video["confidentiality_status"]) == ("ready_to_edit", "clear")
+    wait_until(lambda: list((up.home / "attempts").iterdir()) == [])
 
 
 def test_a_killed_runner_leaves_no_process_and_the_next_start_finishes_the_job(up: Up):
