@@ -1,5 +1,6 @@
 """How ffmpeg and ffprobe are called: where they are, and what every call carries so that hostile bytes stay harmless."""
 
+import errno
 import importlib
 import os
 import shutil
@@ -123,7 +124,9 @@ def require_success(output: Output, deed: str, folder: Path) -> None:
     """Raise what a failed ffmpeg means for the step: no room, no memory, or a try again."""
     if output.returncode == 0:
         return
-    if output.returncode == _OUT_OF_SPACE or shutil.disk_usage(folder).free < _ROOM_BYTES:
+    # Before 6.1 ffmpeg exits with 1 whatever happened, and tells the reason in words only.
+    told = output.returncode == _OUT_OF_SPACE or os.strerror(errno.ENOSPC) in output.stderr
+    if told or shutil.disk_usage(folder).free < _ROOM_BYTES:
         raise DiskFull(f"no room while {deed}: free space on the disk of the attempts folder")
     last = " | ".join(output.stderr.strip().splitlines()[-3:])[-500:]
     evidence: dict[str, object] = {"returncode": output.returncode, "stderr": last}

@@ -7,7 +7,7 @@ from typing import Any
 
 _STEPS = ((1080, 5000), (720, 2800), (480, 1400), (360, 800))  # short side in pixels, most kbit/s up to 30 frames a second
 _LONGEST_SIDE = 4096
-_WORTH = 0.85  # a rung nearer than this to the one above saves too little to be encoded
+_WORTH = Fraction(85, 100)  # a rung nearer than this to the one above saves too little to be encoded
 _FAST = 32
 
 
@@ -29,15 +29,15 @@ class Rung:
 def plan_rungs(width: int, height: int, fps: Fraction) -> list[Rung]:
     """The rungs of a picture, best first; never larger than the picture, and always at least one."""
     short = min(width, height)
-    sides = [min(short, _STEPS[0][0])]
+    fit = min(Fraction(_STEPS[0][0], short), Fraction(_LONGEST_SIDE, max(width, height)), Fraction(1))
+    sides = [short * fit]
     for side, _ in _STEPS:
         if side < sides[-1] * _WORTH:
-            sides.append(side)
-    return [_rung(index, side, (width, height), fps) for index, side in enumerate(sides)]
+            sides.append(Fraction(side))
+    return [_rung(index, side / short, (width, height), fps) for index, side in enumerate(sides)]
 
 
-def _rung(index: int, side: int, size: tuple[int, int], fps: Fraction) -> Rung:
-    ratio = min(Fraction(side, min(size)), Fraction(_LONGEST_SIDE, max(size)), Fraction(1))
+def _rung(index: int, ratio: Fraction, size: tuple[int, int], fps: Fraction) -> Rung:
     width, height = (max(2, round(length * ratio / 2) * 2) for length in size)
     width, height = (min(length, limit - limit % 2) for length, limit in zip((width, height), size, strict=True))
     most = next((rate for step, rate in reversed(_STEPS) if step >= min(width, height)), _STEPS[0][1])
