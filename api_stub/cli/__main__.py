@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from api_stub.cli.bench import bench
 from api_stub.cli.demo import demo
 from api_stub.cli.doctor import doctor
 from api_stub.cli.up import link, up
@@ -38,6 +39,10 @@ def build_parser() -> argparse.ArgumentParser:
         )
     show = add("demo", demo, "Run the whole main job on two bundled clips in a home of its own, and judge what comes out.")
     show.add_argument("--keep", action="store_true", help="keep it running afterwards, to look at it; Ctrl-C ends it")
+    measure = add("bench", bench, "Run a benchmark; without a name, list them.")
+    measure.add_argument("name", nargs="?", help="which one")
+    measure.add_argument("--quick", action="store_true", help="a smaller run, under five minutes")
+    measure.add_argument("--data", type=Path, help="folder with the data that the benchmark needs")
     add("settings", _settings, "Print every setting with its default, as a .env file.")
     return parser
 
