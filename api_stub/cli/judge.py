@@ -10,6 +10,7 @@ TOLERANCE_SECONDS = 1.0
 MOST_WORD_ERRORS = 0.15  # of the words that were spoken
 FEWEST_WORDS_IN_TIME = 0.75  # of a sentence, in the captions that stand while it is spoken
 _FRAME_SECONDS = 0.045  # of 25 frames a second, and rounding to milliseconds
+_SEVERITIES = ("low", "medium", "high")
 _CUE = re.compile(r"^(\d+):(\d\d):(\d\d\.\d{3}) --> (\d+):(\d\d):(\d\d\.\d{3}).*\n((?:.+\n?)+)", re.MULTILINE)
 
 
@@ -117,7 +118,9 @@ def _judge_findings(
 
 
 def _is_of(segment: Mapping[str, Any], phrase: Mapping[str, Any]) -> bool:
-    return bool(segment["category"] == phrase["category"] and segment["severity"] == phrase["severity"])
+    """Tell whether the segment is of the phrase's category and no less severe."""
+    severe_enough = _SEVERITIES.index(segment["severity"]) >= _SEVERITIES.index(phrase["severity"])
+    return severe_enough and bool(segment["category"] == phrase["category"])
 
 
 def _overlap(segment: Mapping[str, Any], phrase: Mapping[str, Any]) -> bool:
