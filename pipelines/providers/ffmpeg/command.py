@@ -122,10 +122,10 @@ class ProgressLines:
 
 def require_success(output: Output, deed: str, folder: Path) -> None:
     """Raise what a failed ffmpeg means for the step: no room, no memory, or a try again."""
-    if output.returncode == 0:
-        return
-    # Before 6.1 ffmpeg exits with 1 whatever happened, and tells the reason in words only.
+    # Before 6.1 ffmpeg exits with 1, or with 0 when only the last write failed, and tells the reason in words.
     told = output.returncode == _OUT_OF_SPACE or os.strerror(errno.ENOSPC) in output.stderr
+    if output.returncode == 0 and not told:
+        return
     if told or shutil.disk_usage(folder).free < _ROOM_BYTES:
         raise DiskFull(f"no room while {deed}: free space on the disk of the attempts folder")
     last = " | ".join(output.stderr.strip().splitlines()[-3:])[-500:]
