@@ -97,10 +97,7 @@ class Context:
     def log(self, message: str, *, level: str = "info") -> None:
         """Write a line that the job's owner sees on its page."""
         with self._database.jobs() as session:
-            session.execute(
-                text("INSERT INTO jobs.job_logs (job_id, step, level, message) VALUES (:job_id, :step, :level, :message)"),
-                {"job_id": self.held.job_id, "step": self.held.step, "level": level, "message": message[:2000]},
-            )
+            jobs.insert_log_line(session, self.held, message, level=level)
 
     def result(self, step: str) -> Any:  # noqa: ANN401  (what that step returned)
         """What `step` of this job returned; None when it was optional and failed. Raises NotFound."""

@@ -8,7 +8,7 @@ The job's own status is derived from its steps, in the same transaction, by `adv
 Every function runs in its caller's transaction. Where a job and its steps are both locked, the job's row comes first.
 """
 
-from db.jobs.leases import Renewal, list_needed_claims, list_running_claims, renew, rescue, save_checkpoint
+from db.jobs.leases import Renewal, insert_log_line, list_needed_claims, list_running_claims, renew, rescue, save_checkpoint
 from db.jobs.machine import (
     Claim,
     NewStep,
@@ -34,6 +34,7 @@ __all__ = [
     "fail",
     "holds",
     "insert_job",
+    "insert_log_line",
     "list_needed_claims",
     "list_running_claims",
     "release",

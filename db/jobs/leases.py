@@ -61,6 +61,21 @@ def save_checkpoint(session: Session, held: Claim, checkpoint: object) -> bool:
     return session.execute(statement, params).first() is not None
 
 
+_MOST_LINES, _LONGEST_LINE = 2000, 2000
+_LOG = text("""
+INSERT INTO jobs.job_logs (job_id, step, level, message)
+SELECT :job_id, :step, CASE WHEN n = :most THEN 'warning' ELSE :level END,
+    CASE WHEN n = :most THEN 'the log is full; further lines are dropped' ELSE :message END
+FROM (SELECT count(*) AS n FROM jobs.job_logs WHERE job_id = :job_id) c WHERE n <= :most
+""")
+
+
+def insert_log_line(session: Session, held: Claim, message: str, *, level: str) -> None:
+    """Write a line of the job's log, which holds 2000 lines of 2000 characters; what is more is dropped, and said so once."""
+    params = {"job_id": held.job_id, "step": held.step, "level": level, "message": message[:_LONGEST_LINE]}
+    session.execute(_LOG, {**params, "most": _MOST_LINES})
+
+
 def rescue(session: Session) -> int:
     """Requeue steps whose lease expired; quarantine those that lost their worker once too often. Returns how many."""
     expired = session.execute(

@@ -15,7 +15,7 @@ _MASTER = "master.m3u8"
 _SINGLE = {"video.mp4": FileKind.MP4, "poster.jpg": FileKind.POSTER}
 
 
-@step(queue="media")
+@step(queue="io")  # it mostly reads, and bad input should not wait behind a long transcode to be refused
 def probe(ctx: Context) -> object:
     """Refuse what is not video, and measure what is."""
     video_id = ctx.args["video_id"]

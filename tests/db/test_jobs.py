@@ -290,3 +290,13 @@ def _do(session: Session, act: str, job_id: UUID, held: jobs.Claim | None) -> No
             jobs.retry_later(session, held, error="e", delay=timedelta(0))
         else:
             jobs.release(session, held)
+
+
+def test_a_jobs_log_ends_where_it_is_full(database: Database, owner: str):
+    held = take(database, insert(database, owner))
+    with database.jobs() as session:
+        for number in range(2010):
+            jobs.insert_log_line(session, held, f"line {number}", level="info")
+        lines = status.list_log(session, held.job_id, limit=5000)
+    assert len(lines) == 2001
+    assert lines[-1]["message"] == "the log is full; further lines are dropped"
