@@ -9,10 +9,15 @@ from pipelines.providers.rules.spoken import Evidence, Spoken
 
 _ENDINGS = r"(?:com|org|net|edu|gov|mil|io|co|ai|us|uk|biz|info|dev|app|me|de|fr|ca|eu|au|nz|ie|ch|at|nl|se|no|es|it)"
 _EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64} ?@ ?[\w-]{1,63}(?:(?: ?\.| dot ) ?[\w-]{1,63}){1,4}")
+# "visit our website at acme dot com" tells a site.
+_NO_LOCAL_PART = (
+    "us|me|him|her|them|it|website|site|webpage|page|online|out|in|up|over|down|here|there|more|store|shop|blog|available|look|looking"
+    "|now|today|is|are|was|work|working|live|event|events|free|everything|products?|menu|tickets?|classes|information"
+)
 # "jane dot doe at acme dot com": the dots are words.
 _SPOKEN_EMAIL = re.compile(
-    r"(?<!\w)\w{1,40}(?:(?: (?:dot|period|underscore|dash|hyphen|plus) |[.+-])\w{1,40}){0,6}"
-    rf" at (?:[\w-]{{1,40}} ){{1,4}}dot {_ENDINGS}\b"
+    rf"(?<!\w)(?!(?:{_NO_LOCAL_PART}) at )\w{{1,40}}(?:(?: (?:dot|period|underscore|dash|hyphen|plus) |[.+-])\w{{1,40}}){{0,6}}"
+    rf" at (?:(?!at )[\w-]{{1,40}} ){{1,4}}dot {_ENDINGS}\b"
 )
 # "jane at acme.com" is an address only where the talk is of mail; "jane.doeatacme.com" is how tiny.en writes one.
 _HALF_WRITTEN_EMAIL = re.compile(rf"(?<!\w)[\w.+-]{{1,64}} at [\w-]{{2,63}}(?: ?\.[\w-]{{2,63}}){{0,3}}\.{_ENDINGS}\b")
@@ -25,9 +30,15 @@ _MAIL_TALK_CHARACTERS = 60  # how far before a half-written address the talk of 
 _NETWORK_ADDRESS = re.compile(
     r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?!\.?\w)|(?<![\w:])(?:[0-9a-f]{1,4}:){3,7}[0-9a-f]{1,4}(?![\w:])"
 )
+_VERSION = re.compile(r"\b(?:version|release|build|revision|firmware|section|v) ?$")
+_VERSION_CHARACTERS = 12
 _INTERNAL_HOST = re.compile(r"(?<![\w.-])[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63}){0,4}\.(?:internal|corp|intranet|lan)\b(?!\.)")
 
+# "staging dot acme dot internal", "ten dot zero dot four dot seventeen"
+_SPOKEN_HOST = re.compile(r"(?<!\w)(?:[\w-]{1,30} dot ){1,4}(?:internal|corp|intranet|lan)\b")
 _NUMBER_WORDS = "|".join([*UNITS, *TENS, "hundred", "oh"])
+_OCTET = rf"(?:\d{{1,3}}|(?:(?:{_NUMBER_WORDS})[ -]){{0,3}}(?:{_NUMBER_WORDS}))"
+_SPOKEN_NETWORK_ADDRESS = re.compile(rf"(?<!\w){_OCTET}(?: (?:dot|point) {_OCTET}){{3}}\b")
 _HOUSE = rf"(?:\d{{1,6}}[a-z]?|(?:(?:{_NUMBER_WORDS})[ -]){{0,4}}(?:{_NUMBER_WORDS}))"
 _STREET_WORDS = (
     "street|avenue|boulevard|lane|road|drive|parkway|highway|terrace|crescent|court|place|square|way|circle|close|row|alley|walk"
@@ -79,10 +90,13 @@ def _network_addresses(spoken: Spoken) -> Iterator[Evidence]:
             address = ipaddress.ip_address(match.group())
         except ValueError:
             continue  # a version of four parts, or a time
+        if _VERSION.search(spoken.lower, max(0, match.start() - _VERSION_CHARACTERS), match.start()):
+            continue
         rule = "internal_host" if address.is_private else "public_address"
         yield spoken.evidence(rule, match.start(), match.end())
-    for match in _INTERNAL_HOST.finditer(spoken.lower):
-        yield spoken.evidence("internal_host", match.start(), match.end())
+    for pattern in (_INTERNAL_HOST, _SPOKEN_HOST, _SPOKEN_NETWORK_ADDRESS):
+        for match in pattern.finditer(spoken.lower):
+            yield spoken.evidence("internal_host", match.start(), match.end())
 
 
 def _street_addresses(spoken: Spoken) -> Iterator[Evidence]:
@@ -98,6 +112,6 @@ def _street_addresses(spoken: Spoken) -> Iterator[Evidence]:
 
 def _is_street(spoken: Spoken, match: re.Match[str]) -> bool:
     """Tell a street from "two long way": by a kind that is nothing else, a capital, or talk of addresses before it."""
-    name = spoken.line[match.start("name") : match.end("name")]
+    name = spoken.line[match.start("name") : match.end("name")].split()
     is_told = _ADDRESS_TALK.search(spoken.lower, max(0, match.start() - _ADDRESS_TALK_CHARACTERS), match.start())
-    return match["kind"] in _SURE_KINDS or bool(is_told) or name[:1].isupper()
+    return match["kind"] in _SURE_KINDS or bool(is_told) or any(word[0].isupper() for word in name)

@@ -21,6 +21,7 @@ _KEYS = re.compile(
 )
 _SPELLED_KEYS = ("akia", "asia", "ghp", "xoxb", "xoxp")
 _SIGNS = frozenset("-_.,/@#!$&*+") | frozenset(word_list("signs"))
+_FEWEST_LETTERS = 3  # different ones
 _FEWEST_SPELLED = 6  # characters; shorter ones are mostly abbreviations (measured on meetings)
 _LETTERS_OF_WORDS = frozenset("ai")  # "a" and "i" are words too: they go on with a run and begin none
 
@@ -59,5 +60,5 @@ def _spelled_run(spoken: Spoken, first: int) -> tuple[int, str]:
 
 
 def _is_spelled_secret(characters: str) -> bool:
-    letters = [character for character in characters if character.isalpha()]
-    return len(characters) >= _FEWEST_SPELLED and len(letters) >= 3 and len(set(letters)) >= 3  # noqa: PLR2004
+    letters = {character for character in characters if character.isalpha()}
+    return len(characters) >= _FEWEST_SPELLED and len(letters) >= _FEWEST_LETTERS

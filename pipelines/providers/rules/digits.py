@@ -18,6 +18,8 @@ _ZEROS = frozenset({"oh", "o"})  # zero only inside a run, or right before a dig
 _BETWEEN = frozenset("-.,()+#_") | {"dash", "hyphen", "uh", "um", "er", "space"}
 _MOST_BETWEEN = 3  # signs and fillers in a row
 _MOST_PAUSE_SECONDS = 3.0
+_FEWEST_COUNTED, _LONGEST_COUNTED = 3, 4  # numbers in a row that are a count, digits of each
+_YEAR_DIGITS = 4
 _BEFORE_AMOUNTS = frozenset("$£€¥")
 _AFTER_AMOUNTS = frozenset({"%", "percent", "dollars", "euros", "euro", "pounds", "million", "billion", "thousand", "hundred"})
 
@@ -46,7 +48,7 @@ class _Part:
 
 def digit_runs(spoken: Spoken, *, shortest: int) -> Iterator[Run]:
     """Every run of at least `shortest` digits that is no count, date, amount or leading year."""
-    skipped = {match.start() for match in _OTHER_NUMBERS.finditer(spoken.line)}
+    skipped = {offset for match in _OTHER_NUMBERS.finditer(spoken.line) for offset in range(*match.span())}
     index = 0
     while index < len(spoken.tokens):
         run = _run(spoken, index, skipped)
@@ -80,8 +82,8 @@ def _part(tokens: Sequence[Token], index: int, skipped: set[int], *, inside: boo
     if text in _REPEATS and (digit := _one_digit(following)):
         return _Part(digit * _REPEATS[text], index + 1)
     if text in TENS:
-        is_pair = 0 < UNITS.get(following, 0) <= 9  # noqa: PLR2004  (the last digit)
-        return _Part(str(TENS[text] + UNITS[following]), index + 1) if is_pair else _Part(str(TENS[text]), index)
+        last_digit = int(_one_digit(following) or 0) if following in UNITS else 0
+        return _Part(str(TENS[text] + last_digit), index + bool(last_digit))
     return _Part(str(UNITS[text]), index) if text in UNITS and following not in _AFTER_AMOUNTS else None
 
 
@@ -96,7 +98,8 @@ def _one_digit(text: str) -> str:
         return "0"
     if text.isdecimal():
         return text if len(text) == 1 else ""
-    return str(UNITS[text]) if UNITS.get(text, 10) <= 9 else ""  # noqa: PLR2004
+    spoken = str(UNITS.get(text, ""))
+    return spoken if len(spoken) == 1 else ""
 
 
 def _next_part(spoken: Spoken, last: int) -> int | None:
@@ -112,7 +115,7 @@ def _next_part(spoken: Spoken, last: int) -> int | None:
 
 def _is_count(parts: Sequence[str]) -> bool:
     """Tell whether the numbers go up or down by equal steps: "seven, eight, nine, ten" identifies nobody."""
-    if len(parts) < 3 or max(map(len, parts)) > 4:  # noqa: PLR2004  (steps need three; a longer number is no count)
+    if len(parts) < _FEWEST_COUNTED or max(map(len, parts)) > _LONGEST_COUNTED:
         return False
     numbers = [int(part) for part in parts]
     steps = {after - before for before, after in pairwise(numbers)}
@@ -122,4 +125,4 @@ def _is_count(parts: Sequence[str]) -> bool:
 def _is_year_and_little(run: Run, shortest: int) -> bool:
     """Tell whether a year ("in 2019, 555 …") is what makes the run long enough."""
     year = run.parts[0]
-    return len(year) == 4 and year[:2] in {"19", "20"} and len(run.digits) < shortest + 4  # noqa: PLR2004
+    return len(year) == _YEAR_DIGITS and year[:2] in {"19", "20"} and len(run.digits) < shortest + _YEAR_DIGITS

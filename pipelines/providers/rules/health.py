@@ -13,6 +13,7 @@ _TIE_TOKENS = 8  # how far before a term its tie may stand
 _PERSON_TOKENS = 16  # how far from a term a person may stand
 _CLUSTER_TOKENS = 40  # terms this near each other support each other
 _NAME_TOKENS = 12
+_FULL_OF_HEALTH = 2  # sure terms in a cluster, others count half: "any fever? chills? cough?"
 _SHORTEST_MEDICAL_WORD = 7  # letters, for endings to count
 _TITLES = frozenset({"mr", "mrs", "ms", "miss", "mister"})
 
@@ -61,7 +62,7 @@ def _is_about_somebody(spoken: Spoken, term: _Term, near: Sequence[_Term], perso
     has_person = _any_between(persons, term.first - _PERSON_TOKENS, term.last + _PERSON_TOKENS)
     if term.is_sure and is_tied and has_person:
         return True
-    if len(sure) + len(maybe) / 2 >= 3:  # noqa: PLR2004  (a talk full of health: "any fever? chills? cough?")
+    if len(sure) + len(maybe) / 2 >= _FULL_OF_HEALTH:
         return has_person or is_tied
     return is_tied and has_person and (len(sure) >= 1 and len(maybe) >= 1)
 

@@ -10,6 +10,7 @@ _NEAR = 12  # tokens on either side whose words say what an amount is
 _LARGE = 1000  # from here on a price or cost of "our" company is a figure of the business
 
 _BUSINESS = frozenset(word_list("business"))
+_PROMOTION = frozenset(word_list("promotion"))
 _TRADE = frozenset(word_list("trade"))
 _OURS = frozenset(word_list("ours"))
 
@@ -35,7 +36,8 @@ def _near(spoken: Spoken, quantity: Quantity) -> list[int]:
 
 
 def _rule(quantity: Quantity, near: set[str]) -> str | None:
-    is_business = bool(near & _BUSINESS)
+    is_small = quantity.is_percent or quantity.size < _LARGE
+    is_business = bool(near & (_BUSINESS - _PROMOTION if is_small else _BUSINESS))
     if quantity.is_percent:
         return "business_figure" if is_business else None
     is_large_trade = quantity.size >= _LARGE and bool(near & _TRADE) and bool(near & _OURS)

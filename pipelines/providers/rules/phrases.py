@@ -14,6 +14,7 @@ from pipelines.providers.rules.tables import read_table
 
 _AFTER_SENTENCE_SECONDS = 2.0
 _LONGEST_SECONDS = 12.0
+_LONGEST_TOKENS = 80  # more than anybody says in that time: what makes one sentence of a whole talk costs nothing
 _VALUE_TOKENS = 14  # how far behind "card number" a value may begin
 _SAYS_VALUE = frozenset({"is", "are", "was", "equals", ":", "="})
 
@@ -93,7 +94,8 @@ def _to_sentence_end(spoken: Spoken, rule: str, first: int, last: int, *, more_s
     latest = start.start_seconds + _LONGEST_SECONDS
     index = spoken.token_at(last - 1)
     sentence = spoken.tokens[index].sentence
-    while _goes_on(spoken, index + 1, sentence, latest):
+    furthest = index + _LONGEST_TOKENS
+    while index < furthest and _goes_on(spoken, index + 1, sentence, latest):
         index += 1
     whole = spoken.evidence(rule, first, max(last, spoken.tokens[index].end))
     ends = max(start.end_seconds, min(latest, whole.end_seconds + more_seconds))

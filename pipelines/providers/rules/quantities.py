@@ -100,8 +100,8 @@ def _size(tokens: Sequence[Token]) -> float:
     fraction = False
     for token in tokens:
         scale = _SCALES.get(token.text) or _SHORT_SCALES.get(token.text)
-        if scale == 100:  # noqa: PLR2004  ("two hundred thousand": the hundred belongs to what follows)
-            current = max(current, 1.0) * scale
+        if token.text == "hundred":  # of "two hundred thousand": it belongs to what follows
+            current = max(current, 1.0) * 100
         elif scale:
             total, current = total + max(current, 1.0) * scale, 0.0
         elif token.text.isdecimal():

@@ -32,7 +32,7 @@ class Segment:
     reason: str
     confidence: float
     rule: str
-    evidence: str  # masked
+    excerpt: str  # of what was said, masked
 
     def as_json(self) -> dict[str, object]:
         """The product's shape of a segment, and what this reviewer adds to it."""
@@ -49,7 +49,7 @@ class Segment:
             "endSeconds": self.end_seconds,
             "source": "audio",
             "rule": self.rule,
-            "evidence": self.evidence,
+            "excerpt": self.excerpt,
         }
 
 
@@ -96,8 +96,9 @@ def merge(found: Iterable[Finding]) -> list[Finding]:
         category = finding.rules[0].category
         before = current.get(category)
         if before is not None and _belongs(before, finding):
-            finding = _join(before, finding)  # noqa: PLW2901
-        elif before is not None:
+            current[category] = _join(before, finding)
+            continue
+        if before is not None:
             merged.append(before)
         current[category] = finding
     return sorted([*merged, *current.values()], key=_place)
@@ -119,7 +120,7 @@ def _join(before: Finding, after: Finding) -> Finding:
         max(before.end_seconds, after.end_seconds),
         tuple(rules),
         max(before.confidence, after.confidence),
-        tuple(dict.fromkeys([*before.masks, *after.masks])),
+        tuple(dict.fromkeys([*before.masks, *after.masks]))[:_SHOWN_MASKS],
     )
 
 
@@ -146,7 +147,7 @@ def _segment(finding: Finding, identity: UUID) -> Segment:
         "; ".join(dict.fromkeys(one.reason for one in finding.rules)),
         finding.confidence,
         rule.name,
-        ", ".join(dict.fromkeys(finding.masks[:_SHOWN_MASKS])),
+        ", ".join(finding.masks),
     )
 
 

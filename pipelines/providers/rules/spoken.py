@@ -8,17 +8,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from core.errors import Invalid
-from pipelines.transcript import Transcript, Word
+from pipelines.transcript import Stretch, Transcript, Word
 
 PAUSE_SECONDS = 2.0  # a silence this long ends a sentence where the speech model wrote no full stop
 
 _TOKEN = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*|\d+|[^\w\s]|_")
 _FOLDED = str.maketrans(
-    dict.fromkeys("\u2018\u2019\u02bc", "'")
-    | dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-")
-    | dict.fromkeys(
-        "\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\ufeff", ""
-    )  # invisible: they would split a word for nobody to see
+    dict.fromkeys("\u2018\u2019\u02bc", "'") | dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-")
 )
 _JOINED = "-.@_"  # whisper writes `415`, `-55`, `-0132` and `Northwind`, `.com` as words of their own
 _TITLES = frozenset({"mr", "mrs", "ms", "dr", "st", "vs", "no", "prof"})  # their full stop ends no sentence
@@ -83,8 +79,8 @@ class Spoken:
 
 def spoken(transcript: Transcript) -> Spoken:
     """The transcript's words as one line. Raises Invalid when a time is not a number."""
+    _refuse_bad_times(transcript)
     words = tuple(word for word in transcript.words if word.text.strip())
-    _refuse_bad_times(words)
     pieces, starts, length = [], [], 0
     for piece in _pieces(words):
         starts.append(length + piece.startswith(" "))
@@ -95,20 +91,27 @@ def spoken(transcript: Transcript) -> Spoken:
     return Spoken(line, _lower(line), tokens, words, tuple(starts), tuple(token.start for token in tokens))
 
 
-def _refuse_bad_times(words: Sequence[Word]) -> None:
-    for index, word in enumerate(words):
-        if not (math.isfinite(word.start_seconds) and math.isfinite(word.end_seconds)):
-            raise Invalid(f"word {index} of the transcript has no time: transcribe the video again")
+def _refuse_bad_times(transcript: Transcript) -> None:
+    spans: tuple[Word | Stretch, ...] = (*transcript.words, *transcript.speech)
+    times = [transcript.duration_seconds, *(time for span in spans for time in (span.start_seconds, span.end_seconds))]
+    if not all(map(math.isfinite, times)):
+        raise Invalid("the transcript has a time that is no number: transcribe the video again")
 
 
 def _pieces(words: Sequence[Word]) -> Iterable[str]:
     """Each word's text, behind a space where one belongs."""
     before = " "
     for word in words:
-        text = " ".join(unicodedata.normalize("NFKC", word.text).translate(_FOLDED).split()) or "?"
+        text = _plain(word.text) or "?"
         is_joined = before.isalnum() and len(text) > 1 and text[0] in _JOINED and text[1].isalnum()
         yield text if is_joined or before == " " else f" {text}"
         before = text[-1]
+
+
+def _plain(text: str) -> str:
+    """A word without what nobody sees and would split it, or what no database keeps: zero-width signs, NUL, half characters."""
+    spaced = " ".join(unicodedata.normalize("NFKC", text).translate(_FOLDED).split())
+    return "".join(letter for letter in spaced if letter.isprintable())
 
 
 def _lower(line: str) -> str:
@@ -135,4 +138,5 @@ def _tokens(line: str, words: Sequence[Word], starts: Sequence[int]) -> tuple[To
 def _ends_sentence(line: str, match: re.Match[str], made: Sequence[Token]) -> bool:
     if match.group() not in ".?!" or line[match.end() : match.end() + 1] not in {"", " "}:
         return False
-    return len(made) < 2 or made[-2].text not in _TITLES  # noqa: PLR2004  (the token before this one)
+    before = [token.text for token in made[-2:-1]]
+    return _TITLES.isdisjoint(before)
