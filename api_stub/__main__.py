@@ -7,6 +7,7 @@ from core.errors import Misconfigured
 from core.log import configure_log
 from core.nudge import Nudge
 from core.settings import settings
+from core.storage import open_storage
 from db.engine import Database
 from pipelines.base import settle
 
@@ -17,13 +18,14 @@ def main() -> None:
     """Serve until TERM."""
     config = settings()
     configure_log(form=config.log_format, level=config.log_level)
-    if config.host not in _LOOPBACK:
-        raise Misconfigured(f"HOST={config.host} is not loopback; only local mode is built, so set HOST=127.0.0.1")
+    if config.local_mode and config.host not in _LOOPBACK:
+        raise Misconfigured(
+            f"HOST={config.host} is not loopback, where local mode ends: set HOST=127.0.0.1 or LOCAL_MODE=false"
+        )
     nudge = Nudge(config.redis_url.get_secret_value())
     database = Database(config.database_url.get_secret_value(), connections=10, nudge=nudge, settle=settle)
-    uvicorn.run(
-        create_app(database), host=config.host, port=config.port, log_config=None, access_log=False, timeout_graceful_shutdown=5
-    )
+    app = create_app(database, open_storage(config), config)
+    uvicorn.run(app, host=config.host, port=config.port, log_config=None, access_log=False, timeout_graceful_shutdown=5)
 
 
 if __name__ == "__main__":

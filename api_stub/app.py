@@ -1,24 +1,64 @@
 """The web application: routes, errors, security headers."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI, params
+from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
 
-from api_stub import auth, health, jobs, problems
+from api_stub import auth, events, health, ingest_requests, jobs, media, problems, tus, uploads, videos
 from api_stub.dashboard import pages
+from core.nudge import Listener
+from core.settings import Settings
+from core.storage import Storage
 from db.engine import Database
 
 
-def create_app(database: Database) -> FastAPI:
-    """The application on this pool of connections."""
-    app = FastAPI(title="AskStephen job platform", docs_url=None, redoc_url=None)
-    app.state.database = database
-    app.add_middleware(auth.Guard)
+def create_app(database: Database, storage: Storage, settings: Settings) -> FastAPI:
+    """The application on this pool of connections and these files.
+
+    With `settings.local_mode` the one-time link, the cookie and the check of the host's name are there, and the API's description
+    is open; without it only API keys open anything but /livez, /readyz and the files of /static.
+    """
+    live = events.Live(database, Listener(settings.redis_url.get_secret_value()))
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        live.stop()
+
+    app = FastAPI(
+        title="AskStephen job platform",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        lifespan=lifespan,
+        responses=problems.DECLARED,
+        generate_unique_id_function=_operation_id,
+    )
+    app.state.database, app.state.storage, app.state.settings, app.state.live = database, storage, settings, live
+    app.add_middleware(auth.Guard, local=settings.local_mode)
     problems.install(app)
-    app.include_router(health.router)
-    app.include_router(jobs.router)
-    app.add_api_route("/sign-in", auth.sign_in, methods=["GET"], include_in_schema=False)
+    for module in (health, jobs, events, videos, ingest_requests, uploads, tus, media):
+        app.include_router(module.router)
+    if settings.local_mode:
+        app.add_api_route("/sign-in", auth.sign_in, methods=["GET"], include_in_schema=False)
+    _add_description(app, [] if settings.local_mode else [Depends(auth.get_user)])
     app.include_router(pages.router)
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "dashboard" / "static"), name="static")
     return app
+
+
+def _operation_id(route: APIRoute) -> str:
+    return route.name
+
+
+def _add_description(app: FastAPI, dependencies: list[params.Depends]) -> None:
+    def describe() -> JSONResponse:
+        """Every route."""
+        return JSONResponse(app.openapi())
+
+    app.add_api_route("/openapi.json", describe, methods=["GET"], include_in_schema=False, dependencies=dependencies)

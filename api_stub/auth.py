@@ -1,41 +1,112 @@
-"""Who asks. Local mode: one owner on this machine, by a one-time link that sets a session cookie."""
+"""Who asks, and what a handler is given.
 
+Anybody with an API key (`Authorization: Bearer ask_…`) acts as its user. In local mode, on loopback only, a one-time link
+sets the session cookie of this machine's one owner as well.
+"""
+
+import time
 from typing import Annotated
 
+import structlog
 from fastapi import Depends, Request
 from fastapi.responses import RedirectResponse, Response
+from fastapi.security import HTTPBearer
+from fastapi.security.http import HTTPAuthorizationCredentials
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api_stub.problems import problem
-from db import users
+from api_stub.problems import internal, problem
+from core.ids import new_id
+from core.log import get_logger
+from core.settings import Settings
+from core.storage import Storage
+from db import api_keys, users
 from db.engine import Database
 
+_log = get_logger(__name__)
 COOKIE = "askstephen_session"
 _LOOPBACK = {"127.0.0.1", "localhost", "[::1]"}
 _SAFE = {"GET", "HEAD", "OPTIONS"}
+_UNTOLD = {"/livez", "/readyz"}  # asked every few seconds
 _CONTENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "media-src 'self' blob:; worker-src 'self' blob:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
+_HEADERS = {
+    "Content-Security-Policy": _CONTENT_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
 
 
-class Guard(BaseHTTPMiddleware):
-    """Refuses names that are not this machine's and writes that another site's page sent; sets the security headers."""
+class Guard:
+    """The outermost of ours: refuses in local mode what another site could send, sets headers, tells each request's end.
 
-    async def dispatch(self, request: Request, call_next: RequestResponseEndpoint) -> Response:
-        host = request.headers.get("host", "")
+    Plain ASGI, because the framework's middleware class hides from a handler that its client has hung up.
+    """
+
+    def __init__(self, app: ASGIApp, *, local: bool) -> None:
+        self._app = app
+        self._local = local
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = new_id().hex
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            await self._answer(scope, receive, send, request_id)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
+        began, status = time.perf_counter(), 0
+
+        async def send_on(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                _set_headers(scope, message, request_id)
+            await send(message)
+
+        refused = self._refuse(Headers(scope=scope), scope["method"]) if self._local else None
+        try:
+            await (refused or self._app)(scope, receive, send_on)
+        except ClientDisconnect:
+            pass
+        except Exception:  # noqa: BLE001  (the last door: whatever it is, the client gets an answer and the log the trace)
+            _log.exception("request.failed")
+            if status == 0:
+                await internal()(scope, receive, send_on)
+        finally:
+            _tell(scope, status, time.perf_counter() - began)
+
+    def _refuse(self, headers: Headers, method: str) -> Response | None:
+        host = headers.get("host", "")
         name = host.rpartition(":")[0] if ":" in host.rpartition("]")[2] else host
         if name not in _LOOPBACK:
             return problem(421, "Misdirected request", "this page answers to 127.0.0.1 and localhost only")
-        site = request.headers.get("sec-fetch-site", "none")
-        if request.method not in _SAFE and site not in {"same-origin", "none"}:
+        # A key is sent by programs alone; with one, no cookie is looked at.
+        site = "none" if "authorization" in headers else headers.get("sec-fetch-site", "none")
+        if method not in _SAFE and site not in {"same-origin", "none"}:
             return problem(403, "Forbidden", "this request came from another site's page")
-        response = await call_next(request)
-        response.headers.setdefault("Content-Security-Policy", _CONTENT_POLICY)
-        response.headers.setdefault("X-Content-Type-Options", "nosniff")
-        response.headers.setdefault("Referrer-Policy", "no-referrer")
-        return response
+        return None
+
+
+def _set_headers(scope: Scope, message: Message, request_id: str) -> None:
+    headers = MutableHeaders(scope=message)
+    for name, value in _HEADERS.items():
+        headers.setdefault(name, value)
+    headers["X-Request-Id"] = request_id
+    if scope["path"].startswith("/files"):
+        headers["Tus-Resumable"] = "1.0.0"  # on refusals too
+
+
+def _tell(scope: Scope, status: int, seconds: float) -> None:
+    """The route rather than the path, and no query: neither ids nor tokens belong in a log of requests."""
+    tell = _log.debug if scope["path"] in _UNTOLD else _log.info
+    route = getattr(scope.get("route"), "path", None)
+    tell("request.ended", method=scope["method"], route=route, status=status or None, ms=round(seconds * 1000, 1))
 
 
 def get_database(request: Request) -> Database:
@@ -44,18 +115,50 @@ def get_database(request: Request) -> Database:
     return database
 
 
+def get_storage(request: Request) -> Storage:
+    """Where files are."""
+    storage: Storage = request.app.state.storage
+    return storage
+
+
+def get_settings(request: Request) -> Settings:
+    """The settings of this process."""
+    config: Settings = request.app.state.settings
+    return config
+
+
 DatabaseHere = Annotated[Database, Depends(get_database)]
+StorageHere = Annotated[Storage, Depends(get_storage)]
+SettingsHere = Annotated[Settings, Depends(get_settings)]
+_Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False, description="An API key."))]
 
 
-def get_user(request: Request, database: DatabaseHere) -> str:
-    """The id of the signed-in user. Raises HTTP 401."""
+def get_user(request: Request, database: DatabaseHere, config: SettingsHere, bearer: _Bearer) -> str:
+    """The id of the user who asks. Raises HTTP 401."""
+    if "authorization" in request.headers:
+        return _find_key_user(database, bearer)
+    if not config.local_mode:
+        raise _unknown("Send an API key as `Authorization: Bearer ask_…`; `./askstephen key new` makes one.")
     secret = request.cookies.get(COOKIE)
     if secret:
         with database.jobs() as session:
             user_id = users.find_session_user(session, secret)
         if user_id:
             return user_id
-    raise HTTPException(401, "Open the link that `./askstephen up` printed; `./askstephen link` prints a new one.")
+    raise _unknown("Open the link that `./askstephen up` printed; `./askstephen link` prints a new one.")
+
+
+def _find_key_user(database: Database, bearer: HTTPAuthorizationCredentials | None) -> str:
+    if bearer:
+        with database.jobs() as session:
+            user_id = api_keys.find_api_key_user(session, bearer.credentials)
+        if user_id:
+            return user_id
+    raise _unknown("This API key is not known, or was revoked; `./askstephen key new` makes one.")
+
+
+def _unknown(words: str) -> HTTPException:
+    return HTTPException(401, words, {"WWW-Authenticate": "Bearer"})
 
 
 User = Annotated[str, Depends(get_user)]

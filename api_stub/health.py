@@ -5,10 +5,10 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from sqlalchemy import text
 
-from api_stub.auth import DatabaseHere
+from api_stub.auth import DatabaseHere, User
 from db import status
 
-router = APIRouter()
+router = APIRouter(tags=["health"])
 
 
 @router.get("/livez")
@@ -26,8 +26,8 @@ def readyz(database: DatabaseHere) -> JSONResponse:
     return JSONResponse({"status": "degraded" if unserved else "ok", "queues_without_worker": unserved})
 
 
-@router.get("/metrics")
-def metrics(database: DatabaseHere) -> PlainTextResponse:
+@router.get("/metrics", response_class=PlainTextResponse)
+def metrics(_user: User, database: DatabaseHere) -> PlainTextResponse:
     """Queue depths in Prometheus' text format, read from the rows."""
     registry = CollectorRegistry()
     steps = Gauge("askstephen_steps", "Unfinished steps", ["queue", "status"], registry=registry)

@@ -1,23 +1,22 @@
-"""/v1/jobs: enqueue, list, read, cancel, retry, and a job's status as it changes."""
+"""/v1/jobs: enqueue, list, read, cancel, retry."""
 
-import asyncio
+import hashlib
 import json
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Body, Query, Request
+from fastapi import APIRouter, Body, Header, Query
 from fastapi.encoders import jsonable_encoder
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.responses import JSONResponse, Response
 
 from api_stub.auth import DatabaseHere, User
+from api_stub.etag import matches
 from db import jobs, status
 from db.engine import Database
 from pipelines.base import enqueue
 
-router = APIRouter(prefix="/v1/jobs")
-_LOOK_SECONDS, _KEEP_ALIVE_SECONDS = 0.5, 15.0
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
 
 def read_job(database: Database, user: str, job_id: UUID) -> dict[str, Any]:
@@ -46,21 +45,37 @@ def post_job(
 def list_jobs(
     user: User,
     database: DatabaseHere,
+    *,
     cursor: UUID | None = None,
     status_is: Annotated[jobs.Status | None, Query(alias="status")] = None,
+    pipeline: str | None = None,
+    subject: Annotated[str | None, Query(description="What the job is about, such as `video:7`.")] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> dict[str, Any]:
     """Newest first; `next_cursor` is null on the last page."""
     with database.tenant(user) as session:
-        rows = status.list_jobs(session, before=cursor, status=status_is, limit=limit + 1)
+        rows = status.list_jobs(session, before=cursor, status=status_is, pipeline=pipeline, subject=subject, limit=limit + 1)
     more = len(rows) > limit
     return {"items": [dict(row) for row in rows[:limit]], "next_cursor": rows[limit - 1]["id"] if more else None}
 
 
-@router.get("/{job_id}")
-def get_job(job_id: UUID, user: User, database: DatabaseHere) -> dict[str, Any]:
+@router.get("/{job_id}", responses={304: {"description": "It is as the ETag in If-None-Match says."}})
+def get_job(
+    job_id: UUID, user: User, database: DatabaseHere, if_none_match: Annotated[str | None, Header()] = None
+) -> Response:
     """Steps, attempts, progress, and why it waits."""
-    return read_job(database, user, job_id)
+    text = as_text(read_job(database, user, job_id))
+    # Of the answer, not the row: progress and the reason for waiting change without it.
+    tag = f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
+    headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
+    if matches(if_none_match, tag):
+        return Response(status_code=304, headers=headers)
+    return Response(text, headers=headers, media_type="application/json")
+
+
+def as_text(shown: dict[str, Any]) -> str:
+    """A snapshot as JSON, the same for the same snapshot."""
+    return json.dumps(jsonable_encoder(shown), sort_keys=True)
 
 
 @router.get("/{job_id}/log")
@@ -104,31 +119,3 @@ def retry(database: Database, user: str, job_id: UUID, *, step: str | None = Non
 def _require_own(database: Database, user: str, job_id: UUID) -> None:
     with database.tenant(user) as session:
         status.get_job(session, job_id)
-
-
-@router.get("/{job_id}/events")
-async def stream_job(job_id: UUID, request: Request, user: User, database: DatabaseHere) -> StreamingResponse:
-    """Server-sent events: each is the job as it is now, its id the row version, so that a reconnect gets the present."""
-    await asyncio.to_thread(_require_own, database, user, job_id)
-    return StreamingResponse(
-        _events(request, database, user, job_id),
-        media_type="text/event-stream",
-        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
-    )
-
-
-async def _events(request: Request, database: Database, user: str, job_id: UUID) -> AsyncIterator[str]:
-    last, quiet = "", 0.0
-    while not await request.is_disconnected():
-        shown = await asyncio.to_thread(read_job, database, user, job_id)
-        text = json.dumps(jsonable_encoder(shown), sort_keys=True)
-        if text != last:
-            yield f"id: {shown['version']}\nevent: job\ndata: {text}\n\n"
-            last, quiet = text, 0.0
-        if shown["finished_at"] is not None:
-            return
-        await asyncio.sleep(_LOOK_SECONDS)
-        quiet += _LOOK_SECONDS
-        if quiet >= _KEEP_ALIVE_SECONDS:
-            yield ": still here\n\n"
-            quiet = 0.0

@@ -41,3 +41,42 @@ class Nudge:
                 client.publish(CHANNEL, b"1")
             except redis.RedisError:
                 time.sleep(_BACK_OFF_SECONDS)
+
+
+class Listener:
+    """Waits for nudges, in one thread. While Redis is away, or none is named, a wait is a pause."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._nudges: redis.client.PubSub | None = None
+
+    def wait(self, seconds: float) -> bool:
+        """Return True once there were nudges, or False after this long."""
+        deadline = time.monotonic() + seconds
+        try:
+            while (left := deadline - time.monotonic()) > 0:
+                got = self._subscribed().get_message(timeout=left)
+                if got:
+                    while got:  # one look serves every nudge so far
+                        got = self._subscribed().get_message(timeout=0)
+                    return True
+        except redis.RedisError:
+            self._nudges = None
+            time.sleep(max(0.0, deadline - time.monotonic()))
+        return False
+
+    def _subscribed(self) -> redis.client.PubSub:
+        if self._nudges is None:
+            if not self._url:
+                raise redis.ConnectionError("no Redis is named")
+            client = redis.Redis.from_url(self._url, socket_timeout=5, socket_connect_timeout=_TIMEOUT_SECONDS, retry=None)
+            nudges = client.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
+            nudges.subscribe(CHANNEL)
+            self._nudges = nudges
+        return self._nudges
+
+    def close(self) -> None:
+        """Give the connection back."""
+        if self._nudges is not None:
+            self._nudges.close()
+            self._nudges = None

@@ -1,7 +1,8 @@
-"""Files by key. A folder today; the same calls fit an object store, so nothing is renamed and nothing is appended."""
+"""Files by key. A folder today; the same calls fit an object store: a file appears whole, and is neither renamed nor changed."""
 
 import contextlib
 import errno
+import fcntl
 import os
 import re
 import shutil
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 from urllib.parse import unquote, urlsplit
 
-from core.errors import DiskFull, Invalid, Misconfigured, NotFound
+from core.errors import Conflict, DiskFull, Invalid, Misconfigured, NotFound
 from core.settings import Settings
 
 _LONGEST_KEY = 400
@@ -41,8 +42,16 @@ class Storage(Protocol):
         """Bytes of `key`. Raises NotFound."""
         ...
 
+    def resumable(self, key: str) -> "Resumable":
+        """A file that is written in several goes before it appears under `key`."""
+        ...
+
+    def free_bytes(self) -> int:
+        """How much more fits in."""
+        ...
+
     def remove_tree(self, prefix: str) -> None:
-        """Remove every key under `prefix/`; absent keys are fine."""
+        """Remove every key under `prefix/`, and what was to become one; absent keys are fine."""
         ...
 
     def list_keys(self, prefix: str) -> Iterator[str]:
@@ -51,6 +60,38 @@ class Storage(Protocol):
 
     def list_folders(self, prefix: str) -> list[str]:
         """The next part of every key under `prefix/` that has further ones."""
+        ...
+
+
+class Resumable(Protocol):
+    """A file on its way to its key. Different processes may hold one at the same time."""
+
+    def size(self) -> int:
+        """Bytes that are there, whether it was finished or not; 0 where nothing is."""
+        ...
+
+    def append(self) -> contextlib.AbstractContextManager["Tail"]:
+        """Write on, alone: raises Conflict while another does, whose death ends its turn. Synced when the block ends well."""
+        ...
+
+    def finish(self, size_bytes: int) -> None:
+        """Let it appear under its key; may be repeated. Raises Conflict unless it is of this size, with nobody writing."""
+        ...
+
+
+class Tail(Protocol):
+    """The open end of a resumable file. Raises DiskFull."""
+
+    def cut(self, size_bytes: int) -> None:
+        """Keep this many bytes, and go on from there. Raises Conflict where there are fewer."""
+        ...
+
+    def write(self, data: bytes) -> None:
+        """Add these bytes."""
+        ...
+
+    def sync(self) -> None:
+        """Return once everything written outlives a loss of power."""
         ...
 
 
@@ -97,6 +138,7 @@ class FolderStorage:
                 file.flush()
                 os.fsync(file.fileno())
             partial.replace(target)
+            _sync(target.parent)
         finally:
             partial.unlink(missing_ok=True)
 
@@ -111,6 +153,12 @@ class FolderStorage:
 
     def size(self, key: str) -> int:
         return self.local(key).stat().st_size
+
+    def resumable(self, key: str) -> Resumable:
+        return _PartialFile(self.root / check_key(key))
+
+    def free_bytes(self) -> int:
+        return shutil.disk_usage(self.root).free
 
     def remove_tree(self, prefix: str) -> None:
         shutil.rmtree(self.root / check_key(prefix), ignore_errors=True)
@@ -132,9 +180,80 @@ class FolderStorage:
         return target
 
 
+class _PartialFile:
+    """A Resumable beside its target. Its lock is the kernel's, so that it goes with the process that holds it."""
+
+    def __init__(self, target: Path) -> None:
+        self._target = target
+        self._partial = target.with_name(target.name + ".partial")
+
+    def size(self) -> int:
+        for path in (self._target, self._partial):
+            with contextlib.suppress(FileNotFoundError):
+                return path.stat().st_size
+        return 0
+
+    @contextlib.contextmanager
+    def append(self) -> Iterator["_PartialTail"]:
+        if self._target.exists():
+            raise Conflict(f"{self._target.name} is finished")
+        with _disk_errors():
+            self._partial.parent.mkdir(parents=True, exist_ok=True)
+            with self._locked() as file:
+                tail = _PartialTail(file)
+                yield tail
+                tail.sync()
+                _sync(self._partial.parent)
+
+    def finish(self, size_bytes: int) -> None:
+        if not self._target.exists() and self._partial.exists():
+            with self._locked() as file:
+                # Its size is looked at under the lock: another may have finished it since, and a third begun anew.
+                if os.fstat(file.fileno()).st_size == size_bytes:
+                    os.fsync(file.fileno())
+                    self._partial.replace(self._target)
+                    _sync(self._target.parent)
+        if self.size() != size_bytes or not self._target.exists():
+            raise Conflict(f"{self._target.name} is not {size_bytes} bytes long yet")
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[BinaryIO]:
+        with self._partial.open("ab") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise Conflict(f"{self._target.name} is being written") from None
+            yield file
+
+
+class _PartialTail:
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def cut(self, size_bytes: int) -> None:
+        there = os.fstat(self._file.fileno()).st_size
+        if there < size_bytes:
+            raise Conflict(f"fewer than {size_bytes} bytes are there")
+        if there > size_bytes:
+            self._file.truncate(size_bytes)
+
+    def write(self, data: bytes) -> None:
+        with _disk_errors():
+            self._file.write(data)
+
+    def sync(self) -> None:
+        with _disk_errors():
+            self._file.flush()
+            os.fsync(self._file.fileno())
+
+
 def _sync(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
+    """Of a file its bytes, of a folder its names."""
+    opened = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 @contextlib.contextmanager

@@ -1,27 +1,63 @@
 """What pages and the API read of jobs; every query runs as the caller's session may see."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import RowMapping, text
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.expression import bindparam
+from sqlalchemy.types import Uuid
 
 from core.errors import NotFound
 
 _JOB = "id, pipeline, owner_id, subject, args, status, error, version, cancel_requested_at, created_at, updated_at, finished_at"
 
 
-def list_jobs(session: Session, *, before: UUID | None = None, status: str | None = None, limit: int = 50) -> list[RowMapping]:
+def list_jobs(
+    session: Session,
+    *,
+    before: UUID | None = None,
+    status: str | None = None,
+    pipeline: str | None = None,
+    subject: str | None = None,
+    limit: int = 50,
+) -> list[RowMapping]:
     """Newest first, from `before` (exclusive) on."""
     statement = text(f"""
         SELECT {_JOB} FROM jobs.jobs
         WHERE (CAST(:before AS uuid) IS NULL OR id < :before) AND (CAST(:status AS text) IS NULL OR status = :status)
+          AND (CAST(:pipeline AS text) IS NULL OR pipeline = :pipeline) AND (CAST(:subject AS text) IS NULL OR subject = :subject)
         ORDER BY id DESC LIMIT :limit
     """)  # noqa: S608  (a constant list of columns)
-    return list(session.execute(statement, {"before": before, "status": status, "limit": limit}).mappings())
+    params = {"before": before, "status": status, "pipeline": pipeline, "subject": subject, "limit": limit}
+    return list(session.execute(statement, params).mappings())
+
+
+def list_marks(session: Session, job_ids: Collection[UUID]) -> dict[UUID, str]:
+    """For each of these jobs a text that changes whenever its status or the progress of a step does."""
+    statement = text("""
+        SELECT j.id, concat_ws(' ', j.version, j.cancel_requested_at,
+            md5(string_agg(concat_ws(' ', s.id, s.progress, s.progress_message), ',' ORDER BY s.id))) AS mark
+        FROM jobs.jobs j LEFT JOIN jobs.job_steps s ON s.job_id = j.id WHERE j.id = ANY(:ids) GROUP BY j.id
+    """).bindparams(bindparam("ids", type_=ARRAY(Uuid)))
+    return {row.id: row.mark for row in session.execute(statement, {"ids": list(job_ids)})}
+
+
+def get_owner_mark(session: Session, owner_id: str) -> str:
+    """A text that changes whenever one of the owner's newest jobs moves, or the progress of a running step does."""
+    statement = text("""
+        WITH newest AS MATERIALIZED (
+            SELECT id, version, cancel_requested_at, status FROM jobs.jobs WHERE owner_id = :owner_id ORDER BY id DESC LIMIT 100)
+        SELECT concat_ws(' ',
+            (SELECT md5(string_agg(concat_ws(' ', id, version, cancel_requested_at), ',' ORDER BY id)) FROM newest),
+            (SELECT md5(string_agg(concat_ws(' ', s.id, s.progress, s.progress_message), ',' ORDER BY s.id))
+             FROM newest n JOIN jobs.job_steps s ON s.job_id = n.id WHERE n.status = 'running' AND s.status = 'running'))
+    """)
+    return str(session.scalar(statement, {"owner_id": owner_id}))
 
 
 def get_job(session: Session, job_id: UUID) -> RowMapping:

@@ -183,6 +183,8 @@ _CHANGEABLE = frozenset(
         "file_size",
         "mime_type",
         "duration_ms",
+        "start_sec",
+        "end_sec",
         "error_message",
         "confidentiality_status",
         "last_confidentiality_check_id",
@@ -240,6 +242,12 @@ def list_files(session: Session, video_id: int) -> dict[str, RowMapping]:
     """The files of a video by kind."""
     rows = session.execute(text("SELECT * FROM video_files WHERE video_id = :id"), {"id": video_id}).mappings()
     return {row["kind"]: row for row in rows}
+
+
+def list_with_file(session: Session, video_ids: Collection[int], kind: FileKind) -> set[int]:
+    """Those of these videos that have a file of this kind."""
+    statement = text("SELECT video_id FROM video_files WHERE kind = :kind AND video_id = ANY(:ids)")
+    return set(session.execute(statement, {"kind": kind, "ids": list(video_ids)}).scalars())
 
 
 def list_named_claims(session: Session, claims: Collection[UUID]) -> set[UUID]:

@@ -1,4 +1,4 @@
-"""Removes from storage what attempts wrote and nothing names."""
+"""Removes from storage what attempts and uploads wrote and nothing names."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -10,6 +10,7 @@ from core.log import get_logger
 from core.storage import Storage
 from db import jobs, videos
 from db.engine import Database
+from db.uploads import prune_uploads
 
 _log = get_logger(__name__)
 _TOGETHER = 500
@@ -29,11 +30,12 @@ class Prune:
             removed = 0
             while together := set(islice(claims, _TOGETHER)):
                 removed += self._prune(together)
+            uploads = prune_uploads(self._database, self._storage)
         except (SQLAlchemyError, OSError) as error:
             _log.warning("prune.interrupted", error=type(error).__name__)
             return
-        if removed:
-            _log.info("storage.pruned", attempts=removed)
+        if removed or uploads:
+            _log.info("storage.pruned", attempts=removed, uploads=uploads)
 
     def _claims(self) -> Iterator[UUID]:
         for name in self._storage.list_folders("attempts"):

@@ -56,6 +56,8 @@ def _run(watcher: "_Watcher", home: Path, *, keep: bool) -> int:
         print("Everything keeps running. Ctrl-C ends it and removes the home.", flush=True)
         with _interrupted():
             signal.pause()
+    for video in videos.values():  # the database may be one that goes on
+        watcher.remove(video["id"])
     return 1 if missed else 0
 
 
@@ -132,6 +134,10 @@ class _Watcher:
 
     def size(self, path: str) -> int:
         return len(self._get(path).content)
+
+    def remove(self, video_id: int) -> None:
+        """Delete a video with its files."""
+        self._client.delete(f"/api/videos/{video_id}").raise_for_status()
 
     def newest(self) -> int:
         """The id of the newest video that is there."""

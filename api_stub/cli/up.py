@@ -58,12 +58,17 @@ def _take_sample(url: str) -> None:
 
 def link(options: argparse.Namespace) -> int:
     """Print a link for the installation that runs on this home."""
-    note = options.home.expanduser().absolute() / "run" / "up"
-    if not note.exists():
-        raise Misconfigured(f"nothing was started on {options.home} yet: run ./askstephen up")
-    url, port = note.read_text().splitlines()
-    print(_link(url, int(port)))
+    print(_link(*running_at(options.home)))
     return 0
+
+
+def running_at(home: Path) -> tuple[str, int]:
+    """DATABASE_URL and port of the installation on this home. Raises Misconfigured."""
+    note = home.expanduser().absolute() / "run" / "up"
+    if not note.exists():
+        raise Misconfigured(f"nothing was started on {home} yet: run ./askstephen up")
+    url, port = note.read_text().splitlines()
+    return url, int(port)
 
 
 def _remember(home: Path, url: str, port: int) -> None:

@@ -1,53 +1,74 @@
 """The dashboard's pages: what runs now, and one job."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from fastapi.templating import Jinja2Templates
 
 from api_stub.auth import DatabaseHere, User
+from api_stub.dashboard import queries, video_page
+from api_stub.dashboard.rendering import render
+from api_stub.dashboard.timeline import timeline
 from api_stub.jobs import cancel, read_job, retry
 from db import status
 from pipelines.base import enqueue
 
-_PAGE = 30
+_JOBS, _LIVE_JOBS, _VIDEOS = 20, 20, 12
 router = APIRouter(include_in_schema=False)
-_templates = Jinja2Templates(directory=Path(__file__).parent / "templates")
-
-
-def _clock(moment: datetime | None) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S") if moment else "-"
-
-
-def _seconds(start: datetime | None, end: datetime | None) -> str:
-    return f"{((end or datetime.now(UTC)) - start).total_seconds():.1f} s" if start else "-"
-
-
-_templates.env.filters["clock"] = _clock
-_templates.env.globals["seconds"] = _seconds
+router.include_router(video_page.router)
 
 
 @router.get("/", response_class=HTMLResponse)
 def now_page(request: Request, user: User, database: DatabaseHere, cursor: UUID | None = None) -> Response:
-    """Queues, and the newest jobs."""
+    """Queues, what runs, the newest videos and jobs."""
     with database.jobs() as session:
         queues = status.list_queues(session)
     with database.tenant(user) as session:
-        jobs = status.list_jobs(session, before=cursor, limit=_PAGE)
-    return _templates.TemplateResponse(request, "now.html", {"queues": queues, "jobs": jobs, "full": len(jobs) == _PAGE})
+        live = queries.list_jobs(session, live=True, limit=_LIVE_JOBS)
+        jobs = queries.list_jobs(session, before=cursor, limit=_JOBS + 1)
+        videos = queries.list_videos(session, limit=_VIDEOS)
+    return render(
+        request,
+        "now.html",
+        queues=queues,
+        headline=_headline(queues),
+        live=live,
+        jobs=jobs[:_JOBS],
+        older=jobs[_JOBS - 1]["id"] if len(jobs) > _JOBS else None,
+        videos=videos,
+        cursor=cursor,
+    )
+
+
+def _headline(queues: Sequence[status.QueueStatus]) -> str:
+    """One sentence on how things stand; what keeps work from running comes first."""
+    stuck = [f"{queue.name} ({queue.queued} queued, {_cause(queue)})" for queue in queues if queue.queued and _cause(queue)]
+    if stuck:
+        return f"Work waits and does not run: {', '.join(stuck)}."
+    running, queued = sum(queue.running for queue in queues), sum(queue.queued for queue in queues)
+    if running or queued:
+        return f"{running} {'step' if running == 1 else 'steps'} running, {queued} queued."
+    idle = [queue.name for queue in queues if not queue.threads]
+    return f"Nothing runs, and no worker serves {', '.join(idle)}." if idle else "Nothing to do: every queue is empty."
+
+
+def _cause(queue: status.QueueStatus) -> str | None:
+    if queue.paused_at:
+        return "paused"
+    return None if queue.threads else "no worker"
 
 
 @router.get("/jobs/{job_id}", response_class=HTMLResponse)
 def job_page(request: Request, job_id: UUID, user: User, database: DatabaseHere) -> Response:
-    """One job's timeline, progress and log."""
+    """One job's timeline, progress and log. Raises NotFound."""
     shown = read_job(database, user, job_id)
     with database.tenant(user) as session:
         log = status.list_log(session, job_id)
-    return _templates.TemplateResponse(request, "job.html", {"job": shown, "log": log})
+        video = queries.find_titled(session, shown["subject"])
+    return render(request, "job.html", job=shown, log=log, video=video, timeline=timeline(shown, datetime.now(UTC)))
 
 
 @router.post("/self-check")
@@ -60,8 +81,12 @@ def start_self_check(user: User, database: DatabaseHere) -> Response:
 
 @router.post("/jobs/{job_id}")
 def act_on_job(
-    job_id: UUID, user: User, database: DatabaseHere, action: Annotated[str, Form(pattern="cancel|retry")]
+    job_id: UUID,
+    user: User,
+    database: DatabaseHere,
+    action: Annotated[str, Form(pattern="cancel|retry")],
+    back: Annotated[str | None, Form(pattern=r"/videos/\d{1,9}")] = None,
 ) -> Response:
-    """The buttons of a job's page."""
+    """The buttons of a job, on its own page and (`back`) on its video's."""
     (cancel if action == "cancel" else retry)(database, user, job_id)
-    return RedirectResponse(f"/jobs/{job_id}", 303)
+    return RedirectResponse(back or f"/jobs/{job_id}", 303)

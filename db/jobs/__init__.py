@@ -22,7 +22,7 @@ from db.jobs.machine import (
     retry_later,
     succeed,
 )
-from db.jobs.operate import request_cancel, retry
+from db.jobs.operate import delete_jobs, request_cancel, retry
 
 __all__ = [
     "Claim",
@@ -31,6 +31,7 @@ __all__ = [
     "Status",
     "cancel_step",
     "claim",
+    "delete_jobs",
     "fail",
     "holds",
     "insert_job",

@@ -1,4 +1,4 @@
-"""What people ask of jobs that exist: stop, run again."""
+"""What people ask of jobs that exist: stop, run again, go away."""
 
 from uuid import UUID
 
@@ -21,6 +21,12 @@ def request_cancel(session: Session, job_id: UUID) -> None:
         text("UPDATE jobs.jobs SET cancel_requested_at = coalesce(cancel_requested_at, now()) WHERE id = :id"), {"id": job_id}
     )
     advance(session, job_id)
+
+
+def delete_jobs(session: Session, subject: str, *, owner_id: str) -> int:
+    """Remove this owner's jobs about `subject`, with all they said; a running attempt finds itself replaced. Returns how many."""
+    statement = text("DELETE FROM jobs.jobs WHERE subject = :subject AND owner_id = :owner_id RETURNING id")
+    return len(session.execute(statement, {"subject": subject, "owner_id": owner_id}).all())
 
 
 _RESET = text("""

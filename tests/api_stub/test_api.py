@@ -1,29 +1,12 @@
 import json
-from collections.abc import Iterator
 from uuid import UUID
 
-import httpx
 import pytest
 from fastapi.testclient import TestClient
 
-from api_stub.app import create_app
 from db import jobs, users
 from db.engine import Database
-
-
-@pytest.fixture
-def stranger(database: Database) -> Iterator[TestClient]:
-    with TestClient(create_app(database), base_url="http://127.0.0.1:8000", raise_server_exceptions=False) as client:
-        yield client
-
-
-@pytest.fixture
-def client(stranger: TestClient, database: Database, owner: str) -> TestClient:
-    with database.jobs() as session:
-        token = users.insert_sign_in_token(session, owner)
-    answer = stranger.get(f"/sign-in?token={token}", follow_redirects=False)
-    assert answer.status_code == 303
-    return stranger
+from tests.api_stub.conftest import is_problem
 
 
 def enqueue(client: TestClient, **args: object) -> str:
@@ -31,16 +14,6 @@ def enqueue(client: TestClient, **args: object) -> str:
     assert answer.status_code == 202, answer.text
     assert answer.headers["location"] == f"/v1/jobs/{answer.json()['id']}"
     return answer.json()["id"]
-
-
-def is_problem(answer: httpx.Response, status: int) -> bool:
-    body = answer.json()
-    return (
-        answer.status_code == status
-        and answer.headers["content-type"] == "application/problem+json"
-        and body["status"] == status
-        and body["detail"] == body["message"]
-    )
 
 
 @pytest.mark.parametrize("path", ["/", "/v1/jobs", "/v1/jobs/01a20e8d-b780-73b8-81ad-23fd5fd2ebf0"])

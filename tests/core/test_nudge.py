@@ -1,8 +1,9 @@
 import time
 
+import pytest
 import redis
 
-from core.nudge import CHANNEL, Nudge
+from core.nudge import CHANNEL, Listener, Nudge
 from tests.conftest import wait_until
 
 
@@ -19,3 +20,16 @@ def test_an_absent_redis_costs_the_caller_nothing():
     for _ in range(5000):
         nudge()
     assert time.monotonic() - began < 0.5
+
+
+def test_a_listener_wakes_at_a_nudge(redis_url: str):
+    listener, nudge = Listener(redis_url), Nudge(redis_url)
+    wait_until(lambda: nudge() or listener.wait(0.2), seconds=10)
+    listener.close()
+
+
+@pytest.mark.parametrize("url", ["", "unix:///nowhere/at/all"])
+def test_a_listener_without_redis_pauses(url: str):
+    began = time.monotonic()
+    assert not Listener(url).wait(0.1)
+    assert time.monotonic() - began >= 0.1

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import Invalid, Misconfigured, NotFound
+from core.errors import Conflict, Invalid, Misconfigured, NotFound
 from core.settings import Settings
 from core.storage import FolderStorage, open_storage
 
@@ -55,3 +55,67 @@ def test_an_absent_key_is_not_found(storage: FolderStorage):
 def test_a_storage_url_that_is_not_a_folder_is_refused_with_advice():
     with pytest.raises(Misconfigured, match="file:///absolute/folder"):
         open_storage(Settings(storage_url="s3://bucket"))
+
+
+def finished(storage: FolderStorage, key: str) -> bytes:
+    with storage.open(key) as file:
+        return file.read()
+
+
+def test_a_resumable_file_appears_whole_after_several_goes(storage: FolderStorage):
+    upload = storage.resumable("u/1")
+    for part in (b"first ", b"second"):
+        with upload.append() as tail:
+            tail.write(part)
+        assert list(storage.list_keys("u")) == []
+    assert upload.size() == 12
+    upload.finish(12)
+    upload.finish(12)
+    assert finished(storage, "u/1") == b"first second"
+    assert upload.size() == 12
+
+
+def test_a_resumable_file_is_cut_to_where_it_goes_on(storage: FolderStorage):
+    with storage.resumable("u/1").append() as tail:
+        tail.write(b"kept, lost")
+    with storage.resumable("u/1").append() as tail:
+        tail.cut(4)
+        tail.write(b"!")
+        with pytest.raises(Conflict):
+            tail.cut(99)
+    storage.resumable("u/1").finish(5)
+    assert finished(storage, "u/1") == b"kept!"
+
+
+def test_a_resumable_file_has_one_writer_at_a_time(storage: FolderStorage):
+    with storage.resumable("u/1").append():
+        for call in (lambda: storage.resumable("u/1").append().__enter__(), lambda: storage.resumable("u/1").finish(0)):
+            with pytest.raises(Conflict):
+                call()
+    with storage.resumable("u/1").append() as tail:
+        tail.write(b"mine")
+    assert storage.resumable("u/1").size() == 4
+
+
+def test_a_resumable_file_is_not_finished_at_another_size(storage: FolderStorage):
+    with storage.resumable("u/1").append() as tail:
+        tail.write(b"half")
+    with pytest.raises(Conflict):
+        storage.resumable("u/1").finish(8)
+    assert storage.resumable("u/1").size() == 4
+
+
+def test_a_finished_file_is_not_written_to(storage: FolderStorage):
+    with storage.resumable("u/1").append() as tail:
+        tail.write(b"done")
+    storage.resumable("u/1").finish(4)
+    with pytest.raises(Conflict):
+        storage.resumable("u/1").append().__enter__()
+    assert finished(storage, "u/1") == b"done"
+
+
+def test_an_abandoned_resumable_file_goes_with_its_tree(storage: FolderStorage):
+    with storage.resumable("u/1").append() as tail:
+        tail.write(b"half")
+    storage.remove_tree("u")
+    assert storage.resumable("u/1").size() == 0

@@ -1,0 +1,123 @@
+"""What a confidentiality check found, placed on the line of a film's time."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import RowMapping
+
+from db.confidentiality import SEVERITIES
+
+# Rules of the reviewer that name a stretch which nobody could check, rather than something that was found.
+UNCHECKED_RULES = frozenset({"not_understood", "not_english", "not_listened"})
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One segment of a check; `left` and `width` are percent of the film's time."""
+
+    start_seconds: float
+    end_seconds: float
+    severity: str
+    category: str
+    reason: str
+    excerpt: str  # masked
+    confidence: float
+    unchecked: bool
+    left: float
+    width: float
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A check as people read it, its findings in the order of time."""
+
+    verdict: str  # clear, flagged, running or error
+    summary: str
+    findings: tuple[Finding, ...]
+    unchecked: tuple[Finding, ...]
+    unchecked_seconds: float
+    checked_share: float  # 0 to 1, of the film's time
+    made_by: str
+    made_at: datetime | None
+
+    @property
+    def lanes(self) -> list[str]:
+        """The severities that occur, the gravest first: one line each on the line of time."""
+        return [severity for severity, count in self.counts.items() if count]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many findings there are of each severity, the gravest first."""
+        return {severity: sum(one.severity == severity for one in self.findings) for severity in SEVERITIES}
+
+
+def read_check(row: RowMapping | None, duration_seconds: float) -> Check | None:
+    """The check that this row tells of, for a film of this length."""
+    if row is None:
+        return None
+    segments = [_finding(segment, duration_seconds) for segment in row["segments"] or ()]
+    unchecked = tuple(one for one in segments if one.unchecked)
+    seconds = min(duration_seconds, _covered(unchecked))
+    return Check(
+        verdict=row["overall_status"] if row["status"] == "completed" else "error" if row["status"] == "error" else "running",
+        summary=row["summary"] or row["error_message"] or "",
+        findings=tuple(one for one in segments if not one.unchecked),
+        unchecked=unchecked,
+        unchecked_seconds=seconds,
+        checked_share=1 - seconds / duration_seconds if duration_seconds else 0.0,
+        made_by=row["model_used"] or "",
+        made_at=row["completed_at"],
+    )
+
+
+def _finding(segment: Mapping[str, Any], duration_seconds: float) -> Finding:
+    start = float(segment.get("startSeconds", _seconds(segment["startTime"])))
+    end = float(segment.get("endSeconds", _seconds(segment["endTime"])))
+    left, right = (_percent(place, duration_seconds) for place in (start, end))
+    return Finding(
+        start,
+        end,
+        segment["severity"],
+        segment["category"],
+        segment["reason"],
+        segment.get("excerpt") or "",
+        float(segment.get("confidence") or 0),
+        segment.get("rule") in UNCHECKED_RULES,
+        left,
+        round(right - left, 2),
+    )
+
+
+def _seconds(clock: str) -> float:
+    """`01:02:03` in seconds; checks made before this platform know whole seconds only."""
+    total = 0.0
+    for part in clock.split(":"):
+        total = total * 60 + float(part)
+    return total
+
+
+def _percent(seconds: float, duration_seconds: float) -> float:
+    return round(100 * min(1.0, max(0.0, seconds / duration_seconds)), 2) if duration_seconds else 0.0
+
+
+def _covered(stretches: Iterable[Finding]) -> float:
+    """Seconds within any of the stretches."""
+    total = reached = 0.0
+    for one in sorted(stretches, key=lambda stretch: stretch.start_seconds):
+        total += max(0.0, one.end_seconds - max(reached, one.start_seconds))
+        reached = max(reached, one.end_seconds)
+    return total
+
+
+def cues(captions: Sequence[Mapping[str, Any]] | None) -> list[dict[str, Any]]:
+    """The captions of a video's row as seconds and one line of text each."""
+    return [
+        {
+            "start_seconds": cue["startMs"] / 1000,
+            "end_seconds": cue["endMs"] / 1000,
+            "text": " ".join(str(cue["text"]).split()),
+        }
+        for cue in captions or ()
+    ]

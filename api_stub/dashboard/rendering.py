@@ -1,0 +1,71 @@
+"""Templates, and how times, spans and sizes are written in them."""
+
+import math
+from datetime import UTC, datetime
+from pathlib import Path
+
+from fastapi import Request
+from fastapi.responses import Response
+from fastapi.templating import Jinja2Templates
+
+_templates = Jinja2Templates(directory=Path(__file__).parent / "templates")
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+_KIBI = 1024
+
+
+def render(request: Request, template: str, **values: object) -> Response:
+    """The page that this template makes of these values."""
+    answer: Response = _templates.TemplateResponse(request, template, values, headers={"Cache-Control": "no-store"})
+    return answer
+
+
+def moment(value: datetime | None) -> str:
+    """`2026-11-25 02:21:14`, in UTC."""
+    return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S") if value else "-"
+
+
+def span(seconds: float) -> str:
+    """How long something took, in at most two units."""
+    if seconds < _MINUTE:
+        return f"{max(0.0, math.floor(seconds * 10) / 10):.1f} s"
+    whole = int(seconds)
+    if whole < _HOUR:
+        return f"{whole // _MINUTE} min {whole % _MINUTE} s"
+    if whole < _DAY:
+        return f"{whole // _HOUR} h {whole % _HOUR // _MINUTE} min"
+    return f"{whole // _DAY} d {whole % _DAY // _HOUR} h"
+
+
+def took(start: datetime | None, end: datetime | None) -> str:
+    """How long it took from start to end, or to now."""
+    return span(((end or datetime.now(UTC)) - start).total_seconds()) if start else "-"
+
+
+def film_clock(seconds: float) -> str:
+    """A place in a film as players write it: `0:32`, `1:02:03`."""
+    whole = int(seconds)
+    hours = f"{whole // _HOUR}:{whole % _HOUR // _MINUTE:02}" if whole >= _HOUR else str(whole // _MINUTE)
+    return f"{hours}:{whole % _MINUTE:02}"
+
+
+def size(count: int) -> str:
+    """Bytes with a unit that keeps the number short."""
+    if count < _KIBI:
+        return f"{count} B"
+    power = min(4, int(math.log(count, _KIBI)))
+    return f"{count / _KIBI**power:.1f} {'KMGT'[power - 1]}iB"
+
+
+def percent(share: float) -> str:
+    """A share of 0 to 1."""
+    return f"{100 * share:.0f} %"
+
+
+def words(name: str) -> str:
+    """A stored name as a person would write it: `ready_to_edit` is ready to edit."""
+    return name.replace("_", " ")
+
+
+for _filter in (moment, span, film_clock, size, percent, words):
+    _templates.env.filters[_filter.__name__] = _filter
+_templates.env.globals["took"] = took

@@ -1,0 +1,236 @@
+"""/api/videos: as earlier clients know them; what they left open to anyone is the owner's."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Body, Path, Query, Response
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, with_config
+from pydantic.alias_generators import to_camel
+from sqlalchemy import RowMapping
+from sqlalchemy.orm import Session
+from starlette.exceptions import HTTPException
+from typing_extensions import TypedDict  # pydantic needs this one before Python 3.12
+
+from api_stub.auth import DatabaseHere, StorageHere, User
+from core.storage import Storage
+from db import confidentiality, jobs, uploads, videos
+from db.engine import Database
+from db.videos import FileKind
+
+router = APIRouter(prefix="/api/videos", tags=["videos"])
+LARGEST_ID = 2**31 - 1
+Id = Annotated[int, Path(ge=1, le=LARGEST_ID)]
+Cursor = Annotated[int | None, Query(ge=1, le=LARGEST_ID, description="The last id of the page before.")]
+Limit = Annotated[int | None, Query(ge=1, le=200, description="Without it, everything.")]
+
+
+class Shown(BaseModel):
+    """A row as clients see it: these columns and no others, in camel case."""
+
+    model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True, serialize_by_alias=True)
+
+
+class Video(Shown):
+    """A video."""
+
+    id: int
+    user_id: str
+    original_filename: str
+    storage_path: str
+    status: str
+    assembly_id: str | None
+    file_size: int | None
+    mime_type: str | None
+    transcript: str | None
+    captions: Any
+    title: str | None
+    description: str | None
+    tags: str | None
+    hashtags: str | None
+    sentiment: str | None
+    categories: str | None
+    category: str | None
+    ai_summary: str | None
+    thumbnail_prompt: str | None
+    thumbnail_url: str | None
+    speaker_image_url: str | None
+    language: str | None
+    duration_ms: int | None
+    suggested_start_ms: int | None
+    trim_start_ms: int | None
+    trim_end_ms: int | None
+    parent_video_id: int | None
+    start_sec: int | None
+    end_sec: int | None
+    privacy_status: str
+    youtube_id: str | None
+    youtube_url: str | None
+    youtube_channel_id: str | None
+    published_at: datetime | None
+    error_message: str | None
+    confidentiality_status: str
+    last_confidentiality_check_id: int | None
+    last_confidentiality_check_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class Check(Shown):
+    """A confidentiality check of a video."""
+
+    id: int
+    video_id: int
+    status: str
+    overall_status: str | None
+    segments: Any
+    summary: str | None
+    high_count: int
+    medium_count: int
+    low_count: int
+    model_used: str | None
+    triggered_by: str | None
+    error_message: str | None
+    completed_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+
+_Count = Annotated[int, Field(ge=0, le=LARGEST_ID)]
+
+
+@with_config(ConfigDict(alias_generator=to_camel, extra="forbid", strict=True))
+class _Changes(TypedDict, total=False):
+    """What an owner may change."""
+
+    original_filename: Annotated[str, Field(min_length=1)]
+    transcript: str | None
+    captions: list[dict[str, Any]] | None
+    title: str | None
+    description: str | None
+    tags: str | None
+    hashtags: str | None
+    sentiment: str | None
+    categories: str | None
+    category: str | None
+    ai_summary: str | None
+    thumbnail_prompt: str | None
+    thumbnail_url: str | None
+    speaker_image_url: str | None
+    language: str | None
+    suggested_start_ms: _Count | None
+    trim_start_ms: _Count | None
+    trim_end_ms: _Count | None
+    start_sec: _Count | None
+    end_sec: _Count | None
+    privacy_status: Literal["public", "private", "unlisted"]
+
+
+_CHANGES = TypeAdapter(_Changes)
+
+
+def show(session: Session, rows: Sequence[RowMapping]) -> list[Video]:
+    """Videos as clients see them; where there is no thumbnail, the poster stands for it."""
+    lacking = [row["id"] for row in rows if row["thumbnail_url"] is None]
+    posters = videos.list_with_file(session, lacking, FileKind.POSTER) if lacking else set()
+    urls = {video_id: f"/media/videos/{video_id}/poster" for video_id in posters}
+    return [Video.model_validate({**row, "thumbnail_url": row["thumbnail_url"] or urls.get(row["id"])}) for row in rows]
+
+
+def show_one(session: Session, video_id: int) -> Video:
+    """One video as clients see it. Raises NotFound."""
+    return show(session, [videos.get_video(session, video_id)])[0]
+
+
+def link_next(response: Response, ids: Sequence[int], limit: int | None, path: str) -> None:
+    """Name the next page in `Link`, when this one is full."""
+    if limit and len(ids) == limit:
+        response.headers["Link"] = f'<{path}?limit={limit}&cursor={ids[-1]}>; rel="next"'
+
+
+@router.get("")
+def list_videos(
+    user: User, database: DatabaseHere, response: Response, cursor: Cursor = None, limit: Limit = None
+) -> list[Video]:
+    """The user's videos, newest first; with `limit`, the next page is in `Link`."""
+    with database.tenant(user) as session:
+        shown = show(session, videos.list_videos(session, before=cursor, limit=limit))
+    link_next(response, [video.id for video in shown], limit, "/api/videos")
+    return shown
+
+
+@router.get("/{video_id}")
+def get_video(video_id: Id, user: User, database: DatabaseHere) -> Video:
+    """One video."""
+    with database.tenant(user) as session:
+        return show_one(session, video_id)
+
+
+@router.get("/{video_id}/status")
+def get_video_status(video_id: Id, user: User, database: DatabaseHere) -> dict[str, str]:
+    """Its status alone."""
+    with database.tenant(user) as session:
+        return {"status": videos.get_video(session, video_id)["status"]}
+
+
+@router.get("/{video_id}/confidentiality-check")
+def get_check(video_id: Id, user: User, database: DatabaseHere) -> Check | None:
+    """Its last confidentiality check, or null."""
+    with database.tenant(user) as session:
+        videos.get_video(session, video_id)
+        row = confidentiality.find_last_check(session, video_id)
+    return Check.model_validate(dict(row)) if row else None
+
+
+@router.patch("/{video_id}")
+def patch_video(video_id: Id, wanted: Annotated[dict[str, Any], Body()], user: User, database: DatabaseHere) -> Video:
+    """Change what an owner may change. A field that stays as it is may be sent too: clients send back what they got."""
+    with database.tenant(user) as session:
+        shown = show_one(session, video_id).model_dump(mode="json")
+        changes = _read_changes({name: value for name, value in wanted.items() if name not in shown or shown[name] != value})
+        if changes:
+            videos.update_video(session, video_id, **changes)
+        row = videos.get_video(session, video_id)
+        _check_order(row["trim_start_ms"], row["trim_end_ms"], "trimEndMs must be later than trimStartMs")
+        _check_order(row["start_sec"], row["end_sec"], "endSec must be later than startSec")
+        return show(session, [row])[0]
+
+
+def _read_changes(wanted: dict[str, Any]) -> _Changes:
+    try:
+        return _CHANGES.validate_python(wanted)
+    except ValidationError as error:
+        problems = (f"{item['loc'][0]}: {_WORDS.get(item['type'], item['msg'])}" for item in error.errors())
+        raise HTTPException(400, "; ".join(problems)) from None
+
+
+_WORDS = {"extra_forbidden": "cannot be changed"}
+
+
+def _check_order(start: int | None, end: int | None, words: str) -> None:
+    if start is not None and end is not None and end <= start:
+        raise HTTPException(400, words)
+
+
+@router.delete("/{video_id}", status_code=204)
+def delete_video(video_id: Id, user: User, database: DatabaseHere, storage: StorageHere) -> None:
+    """Remove a video with its files, checks and jobs."""
+    delete(database, storage, user, video_id)
+
+
+def delete(database: Database, storage: Storage, user: str, video_id: int) -> None:
+    """Remove a video, its jobs first, its files last; what still runs for it finds itself replaced. Raises NotFound."""
+    with database.tenant(user) as session:
+        videos.get_video(session, video_id)
+    with database.jobs() as session:
+        jobs.delete_jobs(session, videos.subject(video_id), owner_id=user)
+    with database.tenant(user) as session:
+        folders = {_folder(key) for key in videos.delete_video(session, video_id)}
+        folders |= {uploads.folder(upload_id) for upload_id in uploads.delete_uploads_of(session, video_id)}
+    for folder in folders:
+        storage.remove_tree(folder)
+
+
+def _folder(key: str) -> str:
+    """What belongs to one attempt or one upload, and so to one video: the first two parts of the key."""
+    return "/".join(key.split("/")[:2])
