@@ -70,7 +70,7 @@ def test_a_stream_begins_with_the_present_and_ends_with_the_job(served: Served, 
         with database.jobs() as session:
             jobs.request_cancel(session, job_id)
         shown = stream.next()
-        assert (shown["status"], shown["event_id"]) == ("cancelled", shown["version"])
+        assert (shown["status"], shown["event_id"]) == ("cancelled", str(shown["version"]))
         assert stream.next() is None
 
 
