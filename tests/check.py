@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> int:
     bin_folder = Path(sys.executable).parent
     environment = {**os.environ, "PATH": f"{bin_folder}{os.pathsep}{os.environ.get('PATH', '')}"}
     passed = [run(name, argv, environment) for name, argv in TOOLS] if not arguments else []
-    workers = [] if arguments else ["-n", str(min(4, os.cpu_count() or 2)), "--dist", "loadgroup"]
+    workers = [] if arguments else ["-n", str(min(5, 1 + (os.cpu_count() or 1))), "--dist", "loadgroup"]
     tests = subprocess.run([sys.executable, "-m", "pytest", *workers, *arguments], cwd=ROOT, env=environment, check=False)
     return 0 if all(passed) and tests.returncode == 0 else 1
 
