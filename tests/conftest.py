@@ -50,7 +50,7 @@ def admin_url(stack: Servers) -> str:
 def database_url(stack: Servers) -> Iterator[str]:
     name = f"t{uuid4().hex}"
     with psycopg.connect(admin_url(stack), autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name} TEMPLATE askstephen")
+        admin.execute(f"CREATE DATABASE {name} TEMPLATE askstephen STRATEGY FILE_COPY")
         yield stack.environment["DATABASE_URL"].replace("@/askstephen", f"@/{name}")
         admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
 

@@ -42,7 +42,7 @@ def worker_of_all(stack: Servers, sandbox: Sandbox, tmp_path_factory: pytest.Tem
     name = f"t{uuid4().hex}"
     folder = tmp_path_factory.mktemp("served")
     with psycopg.connect(admin_url(stack), autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name} TEMPLATE askstephen")
+        admin.execute(f"CREATE DATABASE {name} TEMPLATE askstephen STRATEGY FILE_COPY")
         database = Database(
             stack.environment["DATABASE_URL"].replace("@/askstephen", f"@/{name}"), connections=12, settle=settle
         )
