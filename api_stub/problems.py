@@ -1,15 +1,19 @@
-"""Every error as problem details (RFC 9457), in the error tree's words."""
+"""Every error as problem details (RFC 9457) or, for a browser, as a page: in the error tree's words."""
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from sqlalchemy.exc import DataError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
+from api_stub.dashboard.rendering import render
 from core.errors import AskStephenError, Conflict, DiskFull, Invalid, NotFound, Refused
 from core.log import get_logger
 
@@ -32,56 +36,88 @@ _DECLARED = {"description": "What went wrong, and what to do.", "content": {"app
 DECLARED: dict[int | str, dict[str, Any]] = {"4XX": _DECLARED, "422": _DECLARED, "5XX": _DECLARED}
 
 
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What went wrong, and what to do."""
+
+    status: int
+    title: str
+    detail: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def answer(self, request: Request) -> Response:
+        """As a page where a browser asks for one, else as problem details."""
+        if "text/html" in request.headers.get("accept", ""):
+            page = render(request, "problem.html", problem=self)
+            page.status_code = self.status
+            page.headers.update(self.headers)
+            return page
+        return problem(self.status, self.title, self.detail, dict(self.headers))
+
+
 def problem(status: int, title: str, detail: str, headers: dict[str, str] | None = None) -> JSONResponse:
     """An answer of media type application/problem+json; `message` is for older clients."""
     body = {"type": "about:blank", "title": title, "status": status, "detail": detail, "message": detail}
     return JSONResponse(body, status, headers, media_type="application/problem+json")
 
 
+_INTERNAL = Problem(500, "Internal error", "something went wrong here; the log tells more")
+
+
 def internal() -> JSONResponse:
     """What a client is told where only the log may tell more."""
-    return problem(500, "Internal error", "something went wrong here; the log tells more")
+    return problem(_INTERNAL.status, _INTERNAL.title, _INTERNAL.detail)
 
 
-def _known(_request: Request, error: Exception) -> JSONResponse:
+def _known(_request: Request, error: Exception) -> Problem:
     for kind, status in _STATUS:
         if isinstance(error, kind):
-            return problem(status, kind.__name__, str(error))
+            return Problem(status, kind.__name__, str(error))
     _log.error("request.failed", exc_info=error)
-    return internal()
+    return _INTERNAL
 
 
-def _malformed(request: Request, error: Exception) -> JSONResponse:
+def _malformed(request: Request, error: Exception) -> Problem:
     found = error.errors() if isinstance(error, RequestValidationError) else []
     words = "; ".join(f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in found)
     # Earlier clients know 400 only.
-    return problem(400 if request.url.path.startswith("/api/") else 422, "Invalid", words)
+    return Problem(400 if request.url.path.startswith("/api/") else 422, "Invalid", words)
 
 
-def _http(_request: Request, error: Exception) -> JSONResponse:
+def _http(request: Request, error: Exception) -> Problem:
     if not isinstance(error, HTTPException):
-        return _known(_request, error)
+        return _known(request, error)
     title = next((known.phrase for known in HTTPStatus if known == error.status_code), error.detail)
-    return problem(error.status_code, title, error.detail, dict(error.headers or {}))
+    return Problem(error.status_code, title, error.detail, error.headers or {})
 
 
-def _unstorable(_request: Request, error: Exception) -> JSONResponse:
+def _unstorable(_request: Request, error: Exception) -> Problem:
     _log.warning("request.unstorable", error=type(error).__name__)
-    return problem(422, "Invalid", "a value is too large, or holds a character that cannot be stored")
+    return Problem(422, "Invalid", "a value is too large, or holds a character that cannot be stored")
 
 
-def _database(_request: Request, error: Exception) -> JSONResponse:
+def _database(request: Request, error: Exception) -> Problem:
     if isinstance(error, DBAPIError) and not error.connection_invalidated and getattr(error.orig, "sqlstate", None):
-        return _known(_request, error)
-    return problem(503, "Unavailable", "the database cannot be reached; try again shortly", {"Retry-After": "2"})
+        return _known(request, error)
+    return Problem(503, "Unavailable", "the database cannot be reached; try again shortly", {"Retry-After": "2"})
+
+
+_HANDLERS: tuple[tuple[type[Exception], Callable[[Request, Exception], Problem]], ...] = (
+    (AskStephenError, _known),
+    (RequestValidationError, _malformed),
+    (HTTPException, _http),
+    (DataError, _unstorable),
+    (UnicodeEncodeError, _unstorable),  # half of a surrogate pair, which JSON can carry
+    (DBAPIError, _database),
+    (PoolTimeout, _database),
+)
 
 
 def install(app: FastAPI) -> None:
     """Answer every error of this app in this form."""
-    app.add_exception_handler(AskStephenError, _known)
-    app.add_exception_handler(RequestValidationError, _malformed)
-    app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(DataError, _unstorable)
-    app.add_exception_handler(UnicodeEncodeError, _unstorable)  # half of a surrogate pair, which JSON can carry
-    app.add_exception_handler(DBAPIError, _database)
-    app.add_exception_handler(PoolTimeout, _database)
+    for kind, look in _HANDLERS:
+        app.add_exception_handler(kind, partial(_answer, look))
+
+
+def _answer(look: Callable[[Request, Exception], Problem], request: Request, error: Exception) -> Response:
+    return look(request, error).answer(request)

@@ -133,3 +133,10 @@ def test_a_bug_is_a_problem_for_the_client_and_a_trace_in_the_log(app: FastAPI, 
     assert is_problem(answer, 500, "the log tells more")
     assert answer.headers["x-request-id"]
     assert [one["event"] for one in told] == ["request.failed", "request.ended"]
+
+
+def test_a_browser_is_told_on_a_page(stranger: TestClient):
+    answer = stranger.get("/", headers={"accept": "text/html,application/xhtml+xml"})
+    assert answer.status_code == 401
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "askstephen link" in answer.text
