@@ -58,6 +58,8 @@ def main() -> int:
     except AskStephenError as error:
         print(f"askstephen: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130  # as shells count a Ctrl-C
 
 
 if __name__ == "__main__":
