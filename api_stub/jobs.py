@@ -9,11 +9,14 @@ from uuid import UUID
 from fastapi import APIRouter, Body, Header, Query
 from fastapi.encoders import jsonable_encoder
 from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.orm import Session
 
 from api_stub.auth import DatabaseHere, User
 from api_stub.etag import matches
 from db import jobs, status
 from db.engine import Database
+from db.idempotency import Request, answer_once
 from pipelines.base import enqueue
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
@@ -26,19 +29,42 @@ def read_job(database: Database, user: str, job_id: UUID) -> dict[str, Any]:
     shown["why"] = None
     if shown["finished_at"] is None:
         with database.jobs() as session:
-            shown["why"] = status.why_not_running(shown["steps"], status.list_queues(session), now=datetime.now(UTC))
+            queues, pauses = status.list_queues(session), jobs.list_pauses(session)
+        shown["why"] = status.why_not_running(shown, shown["steps"], queues, pauses, now=datetime.now(UTC))
     return shown
+
+
+class NewJob(BaseModel):
+    """What to run; of `priority`, 0 goes first and 3 last."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    pipeline: str
+    args: dict[str, Any] = {}
+    priority: Annotated[int, Field(ge=0, le=3)] = jobs.DEFAULT_PRIORITY
 
 
 @router.post("", status_code=202)
 def post_job(
-    user: User, database: DatabaseHere, pipeline: Annotated[str, Body()], args: Annotated[dict[str, Any] | None, Body()] = None
+    new: NewJob,
+    user: User,
+    database: DatabaseHere,
+    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
 ) -> JSONResponse:
-    """Enqueue a pipeline."""
+    """Enqueue a pipeline. With an `Idempotency-Key`, the same request sent again within a day is answered as the first was."""
+
+    def insert(session: Session) -> dict[str, Any]:
+        job_id = enqueue(session, new.pipeline, new.args, owner_id=user, priority=new.priority)
+        return {"id": str(job_id), "status": "queued"}
+
     with database.tenant(user) as session:
-        job_id = enqueue(session, pipeline, args or {}, owner_id=user)
-    headers = {"Location": f"/v1/jobs/{job_id}", "Retry-After": "1"}
-    return JSONResponse({"id": str(job_id), "status": "queued"}, 202, headers)
+        if idempotency_key is None:
+            body, replayed = insert(session), False
+        else:
+            request = Request("POST /v1/jobs", idempotency_key, new.model_dump(mode="json"))
+            body, replayed = answer_once(session, user, request, insert)
+    headers = {"Location": f"/v1/jobs/{body['id']}", "Retry-After": "1"}
+    return JSONResponse(body, 202, headers | ({"Idempotency-Replayed": "true"} if replayed else {}))
 
 
 @router.get("")

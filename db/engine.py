@@ -74,6 +74,15 @@ class Database:
         self.engine.dispose()
 
 
+@contextmanager
+def acting_as(session: Session, role: Role) -> Iterator[None]:
+    """Within the block `role` without a user acts in this transaction; after it, whoever did before."""
+    was = session.execute(text("SELECT current_setting('role'), current_setting('app.user_id', true)")).one()
+    become(session, role, "")
+    yield  # an error ends the transaction, and with it whom it acts as
+    become(session, Role(was[0]), was[1])
+
+
 def become(session: Session, role: Role, user_id: str) -> None:
     """Make what follows in this transaction run as `role` for `user_id`."""
     session.execute(_IDENTIFY, {"role": role.value, "user_id": user_id})

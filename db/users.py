@@ -7,6 +7,8 @@ from datetime import timedelta
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from core.errors import NotFound
+
 LOCAL_OWNER = "local-owner"
 LINK_LIFETIME = timedelta(hours=12)
 SESSION_LIFETIME = timedelta(days=30)
@@ -19,6 +21,14 @@ def ensure_local_owner(session: Session) -> str:
         {"id": LOCAL_OWNER},
     )
     return LOCAL_OWNER
+
+
+def get_role(session: Session, user_id: str) -> str:
+    """What the product lets this user do: `superadmin`, `admin`, … Raises NotFound."""
+    role: str | None = session.scalar(text("SELECT role FROM public.users WHERE id = :id"), {"id": user_id})
+    if role is None:
+        raise NotFound(f"there is no user {user_id}")
+    return role
 
 
 def insert_sign_in_token(session: Session, user_id: str) -> str:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+import json
 import pkgutil
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from db.engine import Role, become
 from pipelines.context import Context
 
 _log = get_logger(__name__)
+_LOWEST_PRIORITY = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,17 @@ def step(*, queue: str, max_attempts: int = 5, optional: bool = False) -> Callab
 
 
 @dataclass(frozen=True, slots=True)
+class Unique:
+    """Of the jobs of one owner that agree in the arguments `by`, one may be unfinished."""
+
+    by: tuple[str, ...]
+    on_conflict: jobs.OnConflict = jobs.OnConflict.EXISTING
+
+    def key(self, args: Mapping[str, object]) -> str:
+        return json.dumps([args[name] for name in self.by], sort_keys=True)
+
+
+@dataclass(frozen=True, slots=True)
 class Pipeline:
     """A named DAG of steps and the type of its arguments (a frozen dataclass).
 
@@ -65,6 +78,7 @@ class Pipeline:
     args: type[Any]
     steps: tuple[Step, ...]
     follow: Callable[[Session, RowMapping], None] | None = None
+    unique: Unique | None = None
 
     def rows(self) -> list[jobs.NewStep]:
         return [step.row() for step in self.steps]
@@ -96,8 +110,19 @@ def get_pipeline(name: str) -> Pipeline:
     return pipelines_by_name[name]
 
 
-def enqueue(session: Session, name: str, args: Mapping[str, object], *, owner_id: str, subject: str | None = None) -> UUID:
-    """Write a job in the caller's transaction and return its id. Raises NotFound, Invalid."""
+def enqueue(
+    session: Session,
+    name: str,
+    args: Mapping[str, object],
+    *,
+    owner_id: str,
+    subject: str | None = None,
+    priority: int = jobs.DEFAULT_PRIORITY,
+) -> UUID:
+    """Write a job in the caller's transaction and return its id, or that of the one that stands for it (see `Unique`).
+
+    `priority`: 0 goes first, 3 last. Raises NotFound, Invalid, Conflict.
+    """
     pipeline = get_pipeline(name)
     unknown = set(args) - {field.name for field in dataclasses.fields(pipeline.args)}
     if unknown:
@@ -108,7 +133,13 @@ def enqueue(session: Session, name: str, args: Mapping[str, object], *, owner_id
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
         raise Invalid(f"arguments of {name}: {problems}") from None
-    return jobs.insert_job(session, pipeline=name, owner_id=owner_id, args=valid, steps=pipeline.rows(), subject=subject)
+    if not 0 <= priority <= _LOWEST_PRIORITY:
+        raise Invalid(f"priority of {name}: 0 to {_LOWEST_PRIORITY}, not {priority}")
+    new: dict[str, Any] = {"pipeline": name, "owner_id": owner_id, "args": valid, "subject": subject, "priority": priority}
+    if pipeline.unique is None:
+        return jobs.insert_job(session, **new, steps=pipeline.rows())
+    key, on_conflict = pipeline.unique.key(valid), pipeline.unique.on_conflict
+    return jobs.insert_unique_job(session, **new, steps=pipeline.rows(), key=key, on_conflict=on_conflict)
 
 
 def settle(session: Session, job_ids: Collection[UUID]) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from core.log import get_logger
 from core.nudge import CHANNEL
 from db.engine import Database
+from db.jobs import NOT_PAUSED
 from workers.broker import hints_key
 
 _log = get_logger(__name__)
@@ -24,13 +25,13 @@ _ROOM = text("""
 SELECT q.name, coalesce((SELECT sum(w.threads) FROM jobs.workers w
     WHERE q.name = ANY(w.queues) AND w.seen_at > now() - interval '5 seconds'), 0)::int
     - (SELECT count(*) FROM jobs.job_steps s WHERE s.status = 'running' AND s.queue = q.name)::int AS room
-FROM jobs.queues q WHERE q.paused_at IS NULL
+FROM jobs.queues q
 """)
-_PICK = text("""
-SELECT id FROM jobs.job_steps
-WHERE status IN ('queued', 'retrying') AND queue = :queue AND available_at <= now()
-ORDER BY priority, available_at, id LIMIT :count
-""")
+_PICK = text(f"""
+SELECT s.id FROM jobs.job_steps s
+WHERE s.status IN ('queued', 'retrying') AND s.queue = :queue AND s.available_at <= now() AND {NOT_PAUSED}
+ORDER BY s.priority, s.available_at, s.id LIMIT :count
+""")  # noqa: S608  (a constant)
 
 
 class Relay:

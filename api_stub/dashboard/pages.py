@@ -13,7 +13,9 @@ from api_stub.dashboard import queries, video_page
 from api_stub.dashboard.rendering import render
 from api_stub.dashboard.timeline import timeline
 from api_stub.jobs import cancel, read_job, retry
-from db import status
+from api_stub.ops import Operator, is_operator
+from db import jobs, status
+from db.jobs import PauseKind
 from pipelines.base import enqueue
 
 _JOBS, _LIVE_JOBS, _VIDEOS = 20, 20, 12
@@ -28,16 +30,17 @@ def now_page(request: Request, user: User, database: DatabaseHere, cursor: UUID 
         queues = status.list_queues(session)
     with database.tenant(user) as session:
         live = queries.list_jobs(session, live=True, limit=_LIVE_JOBS)
-        jobs = queries.list_jobs(session, before=cursor, limit=_JOBS + 1)
+        newest = queries.list_jobs(session, before=cursor, limit=_JOBS + 1)
         videos = queries.list_videos(session, limit=_VIDEOS)
     return render(
         request,
         "now.html",
         queues=queues,
+        operator=is_operator(database, user),
         headline=_headline(queues),
         live=live,
-        jobs=jobs[:_JOBS],
-        older=jobs[_JOBS - 1]["id"] if len(jobs) > _JOBS else None,
+        jobs=newest[:_JOBS],
+        older=newest[_JOBS - 1]["id"] if len(newest) > _JOBS else None,
         videos=videos,
         cursor=cursor,
     )
@@ -69,6 +72,19 @@ def job_page(request: Request, job_id: UUID, user: User, database: DatabaseHere)
         log = status.list_log(session, job_id)
         video = queries.find_titled(session, shown["subject"])
     return render(request, "job.html", job=shown, log=log, video=video, timeline=timeline(shown, datetime.now(UTC)))
+
+
+@router.post("/queues/{name}")
+def act_on_queue(
+    name: str, operator: Operator, database: DatabaseHere, action: Annotated[str, Form(pattern="pause|resume")]
+) -> Response:
+    """The button of a queue. Raises NotFound, Invalid."""
+    with database.jobs() as session:
+        if action == "pause":
+            jobs.pause(session, PauseKind.QUEUE, name, paused_by=operator)
+        else:
+            jobs.resume(session, PauseKind.QUEUE, name)
+    return RedirectResponse("/", 303)
 
 
 @router.post("/self-check")

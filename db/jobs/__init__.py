@@ -10,6 +10,7 @@ Every function runs in its caller's transaction. Where a job and its steps are b
 
 from db.jobs.leases import Renewal, insert_log_line, list_needed_claims, list_running_claims, renew, rescue, save_checkpoint
 from db.jobs.machine import (
+    DEFAULT_PRIORITY,
     Claim,
     NewStep,
     Status,
@@ -23,10 +24,17 @@ from db.jobs.machine import (
     succeed,
 )
 from db.jobs.operate import delete_jobs, request_cancel, retry
+from db.jobs.pauses import NOT_PAUSED, Pause, PauseKind, list_pauses, pause, resume
+from db.jobs.unique import OnConflict, insert_unique_job
 
 __all__ = [
+    "DEFAULT_PRIORITY",
+    "NOT_PAUSED",
     "Claim",
     "NewStep",
+    "OnConflict",
+    "Pause",
+    "PauseKind",
     "Renewal",
     "Status",
     "cancel_step",
@@ -36,12 +44,16 @@ __all__ = [
     "holds",
     "insert_job",
     "insert_log_line",
+    "insert_unique_job",
     "list_needed_claims",
+    "list_pauses",
     "list_running_claims",
+    "pause",
     "release",
     "renew",
     "request_cancel",
     "rescue",
+    "resume",
     "retry",
     "retry_later",
     "save_checkpoint",

@@ -15,6 +15,9 @@ from sqlalchemy.types import Text
 
 from core.ids import new_id
 from db.engine import MOVED, SETTLED
+from db.jobs.pauses import NOT_PAUSED
+
+DEFAULT_PRIORITY = 2
 
 
 class Status(StrEnum):
@@ -61,11 +64,13 @@ class Claim:
 
 
 _INSERT_JOB = text(
-    "INSERT INTO jobs.jobs (id, pipeline, owner_id, subject, args) VALUES (:id, :pipeline, :owner_id, :subject, :args)"
+    "INSERT INTO jobs.jobs (id, pipeline, owner_id, subject, args, priority, unique_key)"
+    " VALUES (:id, :pipeline, :owner_id, :subject, :args, :priority, :unique_key)"
 ).bindparams(bindparam("args", type_=JSONB))
 _STEP_ROW = """
-INSERT INTO jobs.job_steps (id, job_id, name, part, after, input, queue, optional, status, max_attempts)
-VALUES (:id, :job_id, :name, :part, :after, :input, :queue, :optional, :status, :max_attempts)
+INSERT INTO jobs.job_steps (id, job_id, name, part, after, input, queue, optional, status, max_attempts, priority)
+SELECT :id, :job_id, :name, :part, :after, CAST(:input AS jsonb), :queue, :optional, :status, :max_attempts, j.priority
+FROM jobs.jobs j WHERE j.id = :job_id
 """
 _STEP_TYPES = (bindparam("input", type_=JSONB(none_as_null=True)), bindparam("after", type_=ARRAY(Text)))
 _INSERT_STEP = text(_STEP_ROW).bindparams(*_STEP_TYPES)
@@ -76,13 +81,31 @@ _INSERT_PART = text(
 
 
 def insert_job(
-    session: Session, *, pipeline: str, owner_id: str, args: Mapping[str, Any], steps: Sequence[NewStep], subject: str | None
+    session: Session,
+    *,
+    pipeline: str,
+    owner_id: str,
+    args: Mapping[str, Any],
+    steps: Sequence[NewStep],
+    subject: str | None,
+    priority: int = DEFAULT_PRIORITY,
+    unique_key: str | None = None,
+    job_id: UUID | None = None,
 ) -> UUID:
-    """Write a job and its steps; they exist once the caller's transaction commits."""
-    job_id = new_id()
+    """Write a job and its steps; they exist once the caller's transaction commits. `priority`: 0 goes first, 3 last."""
+    job_id = job_id or new_id()
     session.info[MOVED] = True
     session.execute(
-        _INSERT_JOB, {"id": job_id, "pipeline": pipeline, "owner_id": owner_id, "subject": subject, "args": dict(args)}
+        _INSERT_JOB,
+        {
+            "id": job_id,
+            "pipeline": pipeline,
+            "owner_id": owner_id,
+            "subject": subject,
+            "args": dict(args),
+            "priority": priority,
+            "unique_key": unique_key,
+        },
     )
     for step in steps:
         if step.for_each is None:
@@ -119,11 +142,11 @@ def _step_row(job_id: UUID, step: NewStep, steps: Sequence[NewStep], *, part: in
 
 
 # SKIP LOCKED: a row that somebody else holds is being claimed or cancelled right now.
-_CLAIM = text("""
+_CLAIM = text(f"""
 WITH free AS MATERIALIZED (
     SELECT s.id FROM jobs.job_steps s
     WHERE s.id = :step_id AND s.status IN ('queued', 'retrying') AND s.available_at <= now()
-      AND NOT EXISTS (SELECT 1 FROM jobs.queues q WHERE q.name = s.queue AND q.paused_at IS NOT NULL)
+      AND {NOT_PAUSED}
     FOR UPDATE SKIP LOCKED),
 up AS (
     UPDATE jobs.job_steps s
@@ -134,7 +157,7 @@ up AS (
 SELECT up.claim_id, up.id AS step_id, up.job_id, j.pipeline, j.owner_id, up.name AS step, up.part, up.attempt, up.max_attempts,
        j.args, up.input, up.checkpoint
 FROM up JOIN jobs.jobs j ON j.id = up.job_id
-""")
+""")  # noqa: S608  (a constant)
 
 
 def claim(session: Session, step_id: UUID, *, worker_id: UUID, lease: timedelta) -> Claim | None:
@@ -276,7 +299,21 @@ def advance(session: Session, job_id: UUID) -> None:
     session.execute(_UNBLOCK, {"job_id": job_id})
     if session.scalar(_DERIVE, {"job_id": job_id}):
         settled(session, job_id)
-        session.execute(text("DELETE FROM jobs.unique_keys WHERE job_id = :job_id"), {"job_id": job_id})
+        _free_key(session, job_id)
+
+
+_TAKE_KEY = text("INSERT INTO jobs.unique_keys (pipeline, key, job_id) VALUES (:pipeline, :key, :job_id)")
+_FREE_KEY = text("DELETE FROM jobs.unique_keys WHERE job_id = :job_id RETURNING pipeline, key, replay")
+
+
+def _free_key(session: Session, job_id: UUID) -> None:
+    """Give the key of a job that ended to the one that waits for it, if one does."""
+    freed = session.execute(_FREE_KEY, {"job_id": job_id}).one_or_none()
+    if freed is None or freed.replay is None:
+        return
+    new = {**freed.replay, "steps": [NewStep(**{**step, "after": tuple(step["after"])}) for step in freed.replay["steps"]]}
+    again = insert_job(session, **new, unique_key=freed.key)
+    session.execute(_TAKE_KEY, {"pipeline": freed.pipeline, "key": freed.key, "job_id": again})
 
 
 def settled(session: Session, job_id: UUID) -> None:

@@ -45,13 +45,24 @@ RETURNING s.id
 def retry(session: Session, job_id: UUID, *, step: str | None = None) -> None:
     """Run a job that ended again, from `step` (else from what did not succeed) on. Raises NotFound, Conflict."""
     lock(session, job_id)
-    row = session.execute(text("SELECT finished_at FROM jobs.jobs WHERE id = :id"), {"id": job_id}).one_or_none()
+    statement = text("SELECT finished_at, pipeline, unique_key FROM jobs.jobs WHERE id = :id")
+    row = session.execute(statement, {"id": job_id}).one_or_none()
     if row is None:
         raise NotFound(f"there is no job {job_id}")
     if row.finished_at is None:
         raise Conflict(f"job {job_id} has not ended; cancel it first")
+    if row.unique_key is not None:
+        _take_key_again(session, job_id, row.pipeline, row.unique_key)
     if not session.execute(_RESET, {"job_id": job_id, "step": step}).all():
         raise Conflict(f"job {job_id} has nothing to run again" if step is None else f"job {job_id} has no step {step!r}")
     session.execute(text("UPDATE jobs.jobs SET cancel_requested_at = NULL, finished_at = NULL WHERE id = :id"), {"id": job_id})
     advance(session, job_id)
     settled(session, job_id)
+
+
+def _take_key_again(session: Session, job_id: UUID, pipeline: str, key: str) -> None:
+    statement = text("""
+        INSERT INTO jobs.unique_keys (pipeline, key, job_id) VALUES (:pipeline, :key, :job_id) ON CONFLICT DO NOTHING RETURNING 1
+    """)
+    if session.execute(statement, {"pipeline": pipeline, "key": key, "job_id": job_id}).first() is None:
+        raise Conflict(f"job {job_id} cannot run again now: another one for the same has not ended")

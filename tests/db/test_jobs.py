@@ -300,3 +300,12 @@ def test_a_jobs_log_ends_where_it_is_full(database: Database, owner: str):
         lines = status.list_log(session, held.job_id, limit=5000)
     assert len(lines) == 2001
     assert lines[-1]["message"] == "the log is full; further lines are dropped"
+
+
+def test_the_steps_of_a_job_have_its_priority_and_so_have_its_parts(database: Database, owner: str):
+    with database.tenant(owner) as session:
+        job_id = jobs.insert_job(session, pipeline="p", owner_id=owner, args={}, steps=FAN, subject=None, priority=0)
+    succeed(database, take(database, job_id, "split"), FAN, parts=[1, 2])
+    with database.jobs() as session:
+        found = session.execute(text("SELECT DISTINCT priority FROM jobs.job_steps WHERE job_id = :id"), {"id": job_id})
+        assert found.scalars().all() == [0]

@@ -1,0 +1,72 @@
+"""What operators pause: a queue, a pipeline, or an owner's jobs. Running steps go on; nothing new starts."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from core.errors import Invalid, NotFound
+from db.engine import MOVED
+
+
+class PauseKind(StrEnum):
+    """What a pause is of."""
+
+    QUEUE = "queue"
+    PIPELINE = "pipeline"
+    OWNER = "owner"
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """One thing that stands still. Draining lets jobs that have begun come to their end."""
+
+    kind: PauseKind
+    name: str
+    drain: bool
+    paused_by: str
+    reason: str | None
+    paused_at: datetime
+
+
+# Of a step `s` that is about to be hinted or claimed.
+NOT_PAUSED = """
+NOT EXISTS (
+    SELECT 1 FROM jobs.pauses p JOIN jobs.jobs pj ON pj.id = s.job_id
+    WHERE p.name = CASE p.kind WHEN 'queue' THEN s.queue WHEN 'pipeline' THEN pj.pipeline ELSE pj.owner_id END
+      AND NOT (p.drain AND EXISTS (SELECT 1 FROM jobs.job_steps b WHERE b.job_id = s.job_id AND b.attempt > 0)))
+"""
+
+
+def pause(
+    session: Session, kind: PauseKind, name: str, *, paused_by: str, reason: str | None = None, drain: bool = False
+) -> None:
+    """Let nothing of it start, or with `drain` nothing that has not begun; may be repeated, the last word counts. Raises Invalid."""
+    known = text("SELECT 1 FROM jobs.queues WHERE name = :name")
+    if kind is PauseKind.QUEUE and session.execute(known, {"name": name}).first() is None:
+        raise Invalid(f"there is no queue {name!r}")
+    session.execute(
+        text("""
+        INSERT INTO jobs.pauses (kind, name, drain, paused_by, reason) VALUES (:kind, :name, :drain, :paused_by, :reason)
+        ON CONFLICT (kind, name) DO UPDATE SET drain = excluded.drain, paused_by = excluded.paused_by, reason = excluded.reason
+        """),
+        {"kind": kind, "name": name, "drain": drain, "paused_by": paused_by, "reason": reason},
+    )
+
+
+def resume(session: Session, kind: PauseKind, name: str) -> None:
+    """Let it run again. Raises NotFound when it is not paused."""
+    statement = text("DELETE FROM jobs.pauses WHERE kind = :kind AND name = :name RETURNING 1")
+    if session.execute(statement, {"kind": kind, "name": name}).first() is None:
+        raise NotFound(f"{kind} {name} is not paused")
+    session.info[MOVED] = True
+
+
+def list_pauses(session: Session) -> list[Pause]:
+    """Everything that stands still, the longest first."""
+    rows = session.execute(
+        text("SELECT kind, name, drain, paused_by, reason, paused_at FROM jobs.pauses ORDER BY paused_at")
+    ).mappings()
+    return [Pause(**{**row, "kind": PauseKind(row["kind"])}) for row in rows]

@@ -1,0 +1,79 @@
+import pytest
+from fastapi.testclient import TestClient
+
+from tests.api_stub.conftest import bearer, is_problem
+
+PAUSE = {"kind": "queue", "name": "io", "reason": "the disk is being changed"}
+
+
+def test_an_operator_pauses_and_resumes(client: TestClient):
+    [paused] = client.put("/ops/pauses", json=PAUSE).json()["items"]
+    assert (paused["kind"], paused["name"], paused["drain"], paused["reason"]) == ("queue", "io", False, PAUSE["reason"])
+    assert [queue["name"] for queue in client.get("/ops/queues").json()["items"] if queue["paused_at"]] == ["io"]
+    assert client.delete("/ops/pauses/queue/io").status_code == 204
+    assert client.get("/ops/pauses").json() == {"items": []}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "/ops/queues", None),
+        ("GET", "/ops/pauses", None),
+        ("PUT", "/ops/pauses", PAUSE),
+        ("DELETE", "/ops/pauses/queue/io", None),
+    ],
+)
+def test_others_may_not(stranger: TestClient, bela: str, method: str, path: str, body: dict | None):
+    assert is_problem(stranger.request(method, path, json=body, headers=bearer(bela)), 403)
+    assert is_problem(stranger.request(method, path, json=body), 401)
+
+
+@pytest.mark.parametrize("change", [{"kind": "worker"}, {"name": ""}, {"name": "oi"}, {"until": "tomorrow"}])
+def test_what_cannot_be_paused_is_refused(client: TestClient, change: dict):
+    assert is_problem(client.put("/ops/pauses", json=PAUSE | change), 422)
+
+
+def test_what_is_not_paused_is_not_found(client: TestClient):
+    assert is_problem(client.delete("/ops/pauses/queue/io"), 404)
+
+
+def test_the_page_has_the_buttons_for_an_operator_only(client: TestClient, bela: str):
+    assert 'aria-label="Pause io"' in client.get("/").text
+    assert client.post("/queues/io", data={"action": "pause"}, follow_redirects=False).status_code == 303
+    assert 'aria-label="Resume io"' in client.get("/").text
+    client.cookies.clear()
+    assert "Resume" not in client.get("/", headers=bearer(bela)).text
+    assert is_problem(client.post("/queues/io", data={"action": "resume"}, headers=bearer(bela)), 403)
+
+
+def test_a_request_sent_again_with_its_key_is_answered_as_before(client: TestClient):
+    body, headers = {"pipeline": "self_check", "args": {"mebibytes": 1}}, {"Idempotency-Key": "a"}
+    first, second = (client.post("/v1/jobs", json=body, headers=headers) for _ in range(2))
+    assert (second.status_code, second.json(), second.headers["location"]) == (202, first.json(), first.headers["location"])
+    assert "idempotency-replayed" not in first.headers
+    assert second.headers["idempotency-replayed"] == "true"
+    assert len(client.get("/v1/jobs").json()["items"]) == 1
+
+
+def test_a_key_with_another_body_is_refused(client: TestClient):
+    headers = {"Idempotency-Key": "a"}
+    client.post("/v1/jobs", json={"pipeline": "self_check"}, headers=headers)
+    answer = client.post("/v1/jobs", json={"pipeline": "self_check", "args": {"mebibytes": 2}}, headers=headers)
+    assert is_problem(answer, 422, "another body")
+
+
+def test_a_key_of_a_request_that_failed_is_free(client: TestClient):
+    headers = {"Idempotency-Key": "a"}
+    assert is_problem(client.post("/v1/jobs", json={"pipeline": "self_check", "args": {"mebibytes": 0}}, headers=headers), 422)
+    assert client.post("/v1/jobs", json={"pipeline": "self_check"}, headers=headers).status_code == 202
+
+
+def test_a_key_is_its_senders_own(client: TestClient, bela: str):
+    body, headers = {"pipeline": "self_check"}, {"Idempotency-Key": "a"}
+    mine = client.post("/v1/jobs", json=body, headers=headers).json()["id"]
+    assert client.post("/v1/jobs", json=body, headers=headers | bearer(bela)).json()["id"] != mine
+
+
+@pytest.mark.parametrize("priority", [-1, 4, "high"])
+def test_a_priority_is_0_to_3(client: TestClient, priority: object):
+    assert is_problem(client.post("/v1/jobs", json={"pipeline": "self_check", "priority": priority}), 422)
