@@ -9,6 +9,7 @@ AskStephenError
 │   └── Misconfigured    a setting or the machine lacks something; the message says what to do
 ├── Transient            may work later: the step is retried with back-off (`retry_after` overrides it)
 │   ├── ChildDied        a sandboxed child was killed or crashed
+│   ├── Overdue          a step took longer than it may
 │   └── DiskFull         no room now
 ├── Snoozed              not yet: run again later, no attempt is counted
 ├── Cancelled            somebody asked to stop this job
@@ -61,6 +62,10 @@ class ChildDied(Transient):
     def __init__(self, message: str, *, evidence: dict[str, object] | None = None) -> None:
         super().__init__(message)
         self.evidence = evidence or {}
+
+
+class Overdue(Transient):
+    """A step took longer than it may."""
 
 
 class DiskFull(Transient):

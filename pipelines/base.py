@@ -6,6 +6,7 @@ import json
 import pkgutil
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Self
 from uuid import UUID
 
@@ -23,6 +24,7 @@ from pipelines.context import Context
 
 _log = get_logger(__name__)
 _LOWEST_PRIORITY = 3
+_DEADLINE = timedelta(hours=12)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,7 @@ class Step:
     queue: str
     max_attempts: int = 5
     optional: bool = False
+    deadline: timedelta = _DEADLINE
     comes_after: tuple[str, ...] = ()
     for_each: str | None = None
 
@@ -46,11 +49,13 @@ class Step:
         return jobs.NewStep(self.name, self.queue, self.comes_after, self.for_each, self.optional, self.max_attempts)
 
 
-def step(*, queue: str, max_attempts: int = 5, optional: bool = False) -> Callable[[Callable[[Context], object]], Step]:
-    """Declare a step. Its name is the function's."""
+def step(
+    *, queue: str, max_attempts: int = 5, optional: bool = False, deadline: timedelta = _DEADLINE
+) -> Callable[[Callable[[Context], object]], Step]:
+    """Declare a step. Its name is the function's; an attempt that takes longer than `deadline` is ended, and counts."""
 
     def declare(function: Callable[[Context], object]) -> Step:
-        return Step(function.__name__, function, queue, max_attempts, optional)
+        return Step(function.__name__, function, queue, max_attempts, optional, deadline)
 
     return declare
 

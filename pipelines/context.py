@@ -1,8 +1,10 @@
 """What a running step sees of the platform."""
 
 import shutil
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -11,7 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from core.children import Limits, Output
-from core.errors import Cancelled, NotFound, Released, Replaced
+from core.errors import Cancelled, NotFound, Overdue, Released, Replaced
 from core.sandbox.run import Sandbox
 from core.storage import Storage
 from db import jobs
@@ -30,6 +32,7 @@ class Context:
         storage: Storage,
         scratch: Path,
         sandbox: Sandbox,
+        deadline: timedelta,
     ) -> None:
         self.held = held
         self.args: dict[str, Any] = held.args
@@ -39,6 +42,7 @@ class Context:
         self.ended = False
         self.last_progress: tuple[float | None, str | None] = (None, None)
         self.replaced, self.cancelled, self.released = Event(), Event(), Event()
+        self.deadline_at = time.monotonic() + deadline.total_seconds()
         self._steps = steps
         self._database = database
         self._sandbox = sandbox
@@ -60,16 +64,23 @@ class Context:
 
     def stopping(self) -> bool:
         """Tell whether the step should come to an end."""
-        return self.replaced.is_set() or self.cancelled.is_set() or self.released.is_set()
+        told = self.replaced.is_set() or self.cancelled.is_set() or self.released.is_set()
+        return told or self.overdue_seconds() > 0
+
+    def overdue_seconds(self) -> float:
+        """How long ago the step should have come to its end; negative before."""
+        return time.monotonic() - self.deadline_at
 
     def check(self) -> None:
-        """Raise Replaced, Cancelled or Released when the step should come to an end."""
+        """Raise Replaced, Cancelled, Released or Overdue when the step should come to an end."""
         if self.replaced.is_set():
             raise Replaced(f"another attempt holds step {self.held.step}")
         if self.cancelled.is_set():
             raise Cancelled(f"job {self.held.job_id} was asked to stop")
         if self.released.is_set():
             raise Released(f"this worker is stopping; step {self.held.step} goes back")
+        if self.overdue_seconds() > 0:
+            raise Overdue(f"step {self.held.step} took longer than its deadline and was ended")
 
     def progress(self, fraction: float | None, message: str | None = None) -> None:
         """Say how far the step is, 0 to 1; travels with the next renewal. Raises as `check`."""

@@ -19,6 +19,7 @@ from db.engine import MOVED, Database
 from workers.runner import StepRunner
 
 _log = get_logger(__name__)
+_DEAF_SECONDS = 60.0  # past its deadline
 _BEAT = text("""
 INSERT INTO jobs.workers (id, queues, threads, host, process) VALUES (:id, :queues, :threads, :host, :process)
 ON CONFLICT (id) DO UPDATE SET seen_at = now()
@@ -68,7 +69,10 @@ class Keeper:
         """One heartbeat and one renewal of all that is held."""
         held = dict(self._runner.held)
         renewals = [
-            jobs.Renewal(ctx.held.step_id, claim_id, *ctx.last_progress) for claim_id, ctx in held.items() if not ctx.ended
+            jobs.Renewal(ctx.held.step_id, claim_id, *ctx.last_progress)
+            for claim_id, ctx in held.items()
+            # One that does not listen loses its lease: another worker takes the step, and its own writes are fenced off.
+            if not ctx.ended and ctx.overdue_seconds() < _DEAF_SECONDS
         ]
         with self._database.jobs() as session:
             session.execute(_BEAT, self._beat)

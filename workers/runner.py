@@ -55,7 +55,7 @@ class StepRunner:
     def _run(self, held: jobs.Claim) -> None:
         try:
             pipeline = get_pipeline(held.pipeline)
-            function = pipeline.step(held.step).function
+            step = pipeline.step(held.step)
         except Permanent as error:
             message = str(error)
             self._settle(held, lambda session: jobs.fail(session, held, error=message))
@@ -67,12 +67,13 @@ class StepRunner:
             storage=self._storage,
             scratch=self._scratch,
             sandbox=self._sandbox,
+            deadline=step.deadline,
         )
         self.held[held.claim_id] = ctx
         if self.stopping.is_set():
             ctx.released.set()
         try:
-            end = self._execute(ctx, function)
+            end = self._execute(ctx, step.function)
             ctx.remove_folder()  # before the status says so: a cancelled job's partial files are gone
             if end is not None:
                 self._settle(held, end)
@@ -93,8 +94,8 @@ class StepRunner:
         except AskStephenError as error:
             return _end_of(ctx.held, error)
         except DBAPIError as error:
-            if error.connection_invalidated or _unreachable(error):  # nobody's fault: no attempt counted
-                _log.warning("step.database_lost")
+            if _passes(error):  # nobody's fault: no attempt counted
+                _log.warning("step.database_lost", sqlstate=_sqlstate(error))
                 return lambda session: jobs.release(session, ctx.held)
             _log.exception("step.crashed")
             return _retry_or_failure(ctx.held, "the database refused a statement; the log tells more", None)
@@ -113,7 +114,7 @@ class StepRunner:
                     else:
                         _log.warning("step.replaced")
             except DBAPIError as error:
-                if not error.connection_invalidated and not _unreachable(error):
+                if not _passes(error):
                     raise
                 if self.stopping.wait(0.5):
                     return  # the lease expires, and the step runs again
@@ -121,9 +122,15 @@ class StepRunner:
                 return
 
 
-def _unreachable(error: DBAPIError) -> bool:
-    sqlstate = getattr(error.orig, "sqlstate", None)
-    return sqlstate is None or sqlstate.startswith(("08", "57"))
+def _passes(error: DBAPIError) -> bool:
+    """Tell whether the same transaction may do well later: the server was away (classes 08 and 57), or chose us to break a deadlock (40)."""
+    sqlstate = _sqlstate(error)
+    return error.connection_invalidated or sqlstate is None or sqlstate.startswith(("08", "57", "40"))
+
+
+def _sqlstate(error: DBAPIError) -> str | None:
+    sqlstate: str | None = getattr(error.orig, "sqlstate", None)
+    return sqlstate
 
 
 def _end_of(held: jobs.Claim, error: AskStephenError) -> Callable[[Session], None]:

@@ -1,3 +1,4 @@
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -5,6 +6,7 @@ from types import ModuleType
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import text
 
 import pipelines
 from core.errors import Cancelled, Permanent, Refused, Released, Snoozed, Transient
@@ -118,6 +120,45 @@ def test_a_cancelled_attempt_ends_the_job_and_leaves_no_file(bench: Bench, tmp_p
 
     assert bench.run(behave)["status"] == "cancelled"
     assert list((tmp_path / "attempts").iterdir()) == []
+
+
+def test_a_step_that_takes_longer_than_its_deadline_is_ended_and_that_counts(bench: Bench):
+    def behave(ctx: Context) -> object:
+        ctx.deadline_at = 0
+        assert ctx.stopping()
+        ctx.progress(0.5)
+        return "never"
+
+    shown = bench.run(behave)
+    assert (shown["status"], shown["steps"][0]["attempt"]) == ("retrying", 1)
+    assert "longer than its deadline" in shown["steps"][0]["error"]
+
+
+def test_an_overdue_step_that_does_not_listen_loses_its_lease(bench: Bench):
+    keeper = Keeper(bench.runner, bench.database, worker_id=uuid4(), queues=["io"], threads=1, lease=LEASE)
+    leases = []
+
+    def behave(ctx: Context) -> object:
+        for ctx.deadline_at in (time.monotonic() - 30, 0):
+            with bench.database.jobs() as session:
+                session.execute(text("UPDATE jobs.job_steps SET lease_until = now()"))
+            keeper.beat()
+            with bench.database.jobs() as session:
+                leases.append(session.scalar(text("SELECT lease_until > now() FROM jobs.job_steps")))
+        return None
+
+    bench.run(behave)
+    assert leases == [True, False]
+
+
+def test_a_step_that_the_database_chose_to_break_a_deadlock_runs_again_and_counts_no_attempt(bench: Bench):
+    def behave(ctx: Context) -> object:
+        with ctx.complete() as session:
+            session.execute(text("DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '40P01'; END $$"))
+        return None
+
+    shown = bench.run(behave)
+    assert (shown["status"], shown["steps"][0]["attempt"]) == ("queued", 0)
 
 
 def test_a_doubled_hint_runs_the_step_once(bench: Bench):
