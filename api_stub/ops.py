@@ -2,14 +2,14 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Body, Depends
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from api_stub.auth import DatabaseHere, User
 from db import jobs, status, users
 from db.engine import Database
-from db.jobs import PauseKind
+from db.jobs import LimitKind, PauseKind
 
 router = APIRouter(prefix="/ops", tags=["ops"])
 
@@ -68,3 +68,41 @@ def delete_pause(kind: PauseKind, name: str, operator: Operator, database: Datab
     """Let it run again."""
     with database.jobs() as session:
         jobs.resume(session, kind, name)
+
+
+class NewLimit(BaseModel):
+    """How many steps of it may run at once; null takes the limit away."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: LimitKind
+    name: Annotated[str, Field(min_length=1, max_length=200, description="`*`: each that has no limit of its own.")]
+    most: Annotated[int | None, Field(ge=0, le=10_000)]
+
+
+@router.get("/limits")
+def list_limits(operator: Operator, database: DatabaseHere) -> dict[str, Any]:  # noqa: ARG001  (asks who it is)
+    """Every limit, and every owner's weight that is not 1."""
+    with database.jobs() as session:
+        return {"items": jobs.list_limits(session), "weights": jobs.list_weights(session)}
+
+
+@router.put("/limits")
+def put_limit(new: NewLimit, operator: Operator, database: DatabaseHere) -> dict[str, Any]:  # noqa: ARG001  (asks who it is)
+    """Hold from now on; what runs already is left alone."""
+    with database.jobs() as session:
+        jobs.set_limit(session, new.kind, new.name, new.most)
+        return {"items": jobs.list_limits(session)}
+
+
+@router.put("/weights/{owner_id}")
+def put_weight(
+    owner_id: str,
+    operator: Operator,  # noqa: ARG001  (asks who it is)
+    database: DatabaseHere,
+    weight: Annotated[float, Body(embed=True)],
+) -> dict[str, Any]:
+    """Share time with this owner as with so many."""
+    with database.jobs() as session:
+        jobs.set_weight(session, owner_id, weight)
+        return {"weights": jobs.list_weights(session)}

@@ -1,7 +1,8 @@
 """Decides what may run now, and hints it to live workers. Which steps are hinted is remembered here only: the claim decides."""
 
 import time
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from uuid import UUID
 
 import redis
@@ -11,8 +12,10 @@ from sqlalchemy.orm import Session
 
 from core.log import get_logger
 from core.nudge import CHANNEL
+from db import jobs
 from db.engine import Database
 from db.jobs import NOT_PAUSED
+from scheduler.share import Ready, Running, Slots, Usage, choose
 from workers.broker import hints_key
 
 _log = get_logger(__name__)
@@ -20,18 +23,30 @@ _LOCK = 7_310_102  # one relay decides at a time, tick by tick
 _HINT_AGAIN_SECONDS = 2.0
 _LOOK_SECONDS = 1.0
 
-# A worker unseen for three beats takes nothing; what runs leaves that much less room.
-_ROOM = text("""
+# A worker unseen for three beats takes nothing.
+_THREADS = text("""
 SELECT q.name, coalesce((SELECT sum(w.threads) FROM jobs.workers w
-    WHERE q.name = ANY(w.queues) AND w.seen_at > now() - interval '5 seconds'), 0)::int
-    - (SELECT count(*) FROM jobs.job_steps s WHERE s.status = 'running' AND s.queue = q.name)::int AS room
+    WHERE q.name = ANY(w.queues) AND w.seen_at > now() - interval '5 seconds'), 0)::int AS threads
 FROM jobs.queues q
 """)
-_PICK = text(f"""
-SELECT s.id FROM jobs.job_steps s
-WHERE s.status IN ('queued', 'retrying') AND s.queue = :queue AND s.available_at <= now() AND {NOT_PAUSED}
-ORDER BY s.priority, s.available_at, s.id LIMIT :count
+_RUNNING = text("SELECT queue, pipeline, owner_id FROM jobs.job_steps WHERE status = 'running'")
+# Owner by owner through the index: one with a hundred thousand steps costs no more than one with a few.
+_READY = text(f"""
+WITH RECURSIVE owners(owner_id) AS (
+    (SELECT owner_id FROM jobs.job_steps WHERE status IN ('queued', 'retrying') AND queue = :queue ORDER BY owner_id LIMIT 1)
+    UNION ALL
+    SELECT (SELECT s.owner_id FROM jobs.job_steps s
+            WHERE s.status IN ('queued', 'retrying') AND s.queue = :queue AND s.owner_id > o.owner_id
+            ORDER BY s.owner_id LIMIT 1)
+    FROM owners o WHERE o.owner_id IS NOT NULL)
+SELECT x.id, :queue AS queue, x.pipeline, o.owner_id FROM owners o CROSS JOIN LATERAL (
+    SELECT s.id, s.pipeline, s.priority, s.available_at FROM jobs.job_steps s
+    WHERE s.status IN ('queued', 'retrying') AND s.queue = :queue AND s.owner_id = o.owner_id AND s.available_at <= now()
+      AND {NOT_PAUSED}
+    ORDER BY s.priority, s.available_at, s.id LIMIT :count) x
+ORDER BY o.owner_id, x.priority, x.available_at, x.id
 """)  # noqa: S608  (a constant)
+_LOOK_AHEAD = 16  # steps of an owner beyond what fits, so that one held back by a limit does not hide the others
 
 
 class Relay:
@@ -42,6 +57,7 @@ class Relay:
         self._redis = redis.Redis.from_url(redis_url, socket_timeout=5, socket_connect_timeout=2)
         self._nudges = self._redis.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
         self._hinted: dict[UUID, float] = {}
+        self._usage = Usage()
 
     def run(self) -> None:
         """Tick at every nudge, and every second."""
@@ -67,20 +83,38 @@ class Relay:
             session.execute(text("SET LOCAL idle_in_transaction_session_timeout = '3s'"))
             if not session.scalar(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _LOCK}):
                 return
-            chosen = {row.name: self._choose(session, row.name, row.room) for row in session.execute(_ROOM).all()}
+            chosen = self._choose(session)
         for queue, step_ids in chosen.items():
             self._send(queue, step_ids)
 
-    def _choose(self, session: Session, queue: str, room: int) -> list[UUID]:
-        if room <= 0:
-            return []
+    def _choose(self, session: Session) -> dict[str, list[UUID]]:
+        """What to hint on each queue: no more than what its live workers have room for."""
         now = time.monotonic()
-        waiting = session.execute(_PICK, {"queue": queue, "count": room}).scalars().all()
-        return [step_id for step_id in waiting if now - self._hinted.get(step_id, -60.0) > _HINT_AGAIN_SECONDS]
+        self._hinted = {step_id: at for step_id, at in self._hinted.items() if now - at < _HINT_AGAIN_SECONDS}
+        running = [Running(*row) for row in session.execute(_RUNNING)]
+        self._usage.sample(running, now)
+        slots = Slots(jobs.list_limits(session), running)
+        weights = jobs.list_weights(session)
+        busy = Counter(step.queue for step in running)
+        chosen = {}
+        for queue, threads in session.execute(_THREADS).all():
+            room = threads - busy[queue]
+            if room > 0:
+                chosen[queue] = self._choose_of(session, queue, room, slots, weights)
+        return chosen
+
+    def _choose_of(self, session: Session, queue: str, room: int, slots: Slots, weights: Mapping[str, float]) -> list[UUID]:
+        rows = session.execute(_READY, {"queue": queue, "count": room + _LOOK_AHEAD})
+        ready = [Ready(*row) for row in rows]
+        under_way = [step for step in ready if step.id in self._hinted]  # hinted, and not claimed yet
+        for step in under_way:
+            slots.take(step)
+        new = [step for step in ready if step.id not in self._hinted]
+        served = {owner: seconds for (name, owner), seconds in self._usage.held.items() if name == queue}
+        return [step.id for step in choose(new, room=room - len(under_way), slots=slots, served=served, weights=weights)]
 
     def _send(self, queue: str, step_ids: Iterable[UUID]) -> None:
         now = time.monotonic()
-        self._hinted = {known: at for known, at in self._hinted.items() if now - at < _HINT_AGAIN_SECONDS}
         for step_id in step_ids:
             self._redis.rpush(hints_key(queue), str(step_id))
             self._hinted[step_id] = now

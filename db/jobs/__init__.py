@@ -9,6 +9,7 @@ Every function runs in its caller's transaction. Where a job and its steps are b
 """
 
 from db.jobs.leases import Renewal, insert_log_line, list_needed_claims, list_running_claims, renew, rescue, save_checkpoint
+from db.jobs.limits import Limit, LimitKind, list_limits, list_weights, set_limit, set_weight
 from db.jobs.machine import (
     DEFAULT_PRIORITY,
     Claim,
@@ -31,6 +32,8 @@ __all__ = [
     "DEFAULT_PRIORITY",
     "NOT_PAUSED",
     "Claim",
+    "Limit",
+    "LimitKind",
     "NewStep",
     "OnConflict",
     "Pause",
@@ -45,9 +48,11 @@ __all__ = [
     "insert_job",
     "insert_log_line",
     "insert_unique_job",
+    "list_limits",
     "list_needed_claims",
     "list_pauses",
     "list_running_claims",
+    "list_weights",
     "pause",
     "release",
     "renew",
@@ -57,5 +62,7 @@ __all__ = [
     "retry",
     "retry_later",
     "save_checkpoint",
+    "set_limit",
+    "set_weight",
     "succeed",
 ]

@@ -15,6 +15,7 @@ from sqlalchemy.types import Text
 
 from core.ids import new_id
 from db.engine import MOVED, SETTLED
+from db.jobs.limits import has_room
 from db.jobs.pauses import NOT_PAUSED
 
 DEFAULT_PRIORITY = 2
@@ -68,8 +69,9 @@ _INSERT_JOB = text(
     " VALUES (:id, :pipeline, :owner_id, :subject, :args, :priority, :unique_key)"
 ).bindparams(bindparam("args", type_=JSONB))
 _STEP_ROW = """
-INSERT INTO jobs.job_steps (id, job_id, name, part, after, input, queue, optional, status, max_attempts, priority)
-SELECT :id, :job_id, :name, :part, :after, CAST(:input AS jsonb), :queue, :optional, :status, :max_attempts, j.priority
+INSERT INTO jobs.job_steps (id, job_id, name, part, after, input, queue, optional, status, max_attempts, priority,
+    owner_id, pipeline)
+SELECT :id, :job_id, :name, :part, :after, CAST(:input AS jsonb), :queue, :optional, :status, :max_attempts, j.priority, j.owner_id, j.pipeline
 FROM jobs.jobs j WHERE j.id = :job_id
 """
 _STEP_TYPES = (bindparam("input", type_=JSONB(none_as_null=True)), bindparam("after", type_=ARRAY(Text)))
@@ -161,11 +163,17 @@ FROM up JOIN jobs.jobs j ON j.id = up.job_id
 
 
 def claim(session: Session, step_id: UUID, *, worker_id: UUID, lease: timedelta) -> Claim | None:
-    """Start an attempt, or return None when the hint is stale."""
-    job_id = session.scalar(text("SELECT job_id FROM jobs.job_steps WHERE id = :id"), {"id": step_id})
-    if job_id is None:
+    """Start an attempt, or return None when the hint is stale, or a limit would be exceeded."""
+    statement = text("""
+        SELECT job_id, queue, pipeline, owner_id, EXISTS (SELECT 1 FROM jobs.limits) AS limited FROM jobs.job_steps WHERE id = :id
+    """)
+    step = session.execute(statement, {"id": step_id}).one_or_none()
+    if step is None:
         return None
+    job_id = step.job_id
     lock(session, job_id)
+    if step.limited and not has_room(session, queue=step.queue, pipeline=step.pipeline, owner_id=step.owner_id):
+        return None
     row = session.execute(_CLAIM, {"step_id": step_id, "worker_id": worker_id, "lease": lease}).mappings().one_or_none()
     if row is None:
         return None

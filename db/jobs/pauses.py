@@ -34,8 +34,8 @@ class Pause:
 # Of a step `s` that is about to be hinted or claimed.
 NOT_PAUSED = """
 NOT EXISTS (
-    SELECT 1 FROM jobs.pauses p JOIN jobs.jobs pj ON pj.id = s.job_id
-    WHERE p.name = CASE p.kind WHEN 'queue' THEN s.queue WHEN 'pipeline' THEN pj.pipeline ELSE pj.owner_id END
+    SELECT 1 FROM jobs.pauses p
+    WHERE p.name = CASE p.kind WHEN 'queue' THEN s.queue WHEN 'pipeline' THEN s.pipeline ELSE s.owner_id END
       AND NOT (p.drain AND EXISTS (SELECT 1 FROM jobs.job_steps b WHERE b.job_id = s.job_id AND b.attempt > 0)))
 """
 

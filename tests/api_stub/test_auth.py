@@ -65,7 +65,9 @@ def test_every_operation_but_the_two_probes_asks_who_it_is(
     app = create_app(database, storage, config.model_copy(update={"local_mode": local}))
     with TestClient(app, base_url="http://127.0.0.1") as client:
         for method, path in operations(app) - OPEN:
-            url = path.format(job_id=ID, video_id=1, request_id=1, upload_id=ID, kind="mp4", path="master.m3u8", name="io")
+            url = path.format(
+                job_id=ID, video_id=1, request_id=1, upload_id=ID, kind="mp4", path="master.m3u8", name="io", owner_id="bela"
+            )
             answer = client.request(method, url, headers={"Tus-Resumable": "1.0.0"})
             assert answer.status_code == 401, (method, path, answer.status_code)
 

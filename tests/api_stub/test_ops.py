@@ -3,6 +3,7 @@ from fastapi.testclient import TestClient
 
 from tests.api_stub.conftest import bearer, is_problem
 
+LIMIT = {"kind": "owner", "name": "*", "most": 2}
 PAUSE = {"kind": "queue", "name": "io", "reason": "the disk is being changed"}
 
 
@@ -21,6 +22,9 @@ def test_an_operator_pauses_and_resumes(client: TestClient):
         ("GET", "/ops/pauses", None),
         ("PUT", "/ops/pauses", PAUSE),
         ("DELETE", "/ops/pauses/queue/io", None),
+        ("GET", "/ops/limits", None),
+        ("PUT", "/ops/limits", LIMIT),
+        ("PUT", "/ops/weights/bela", {"weight": 2}),
     ],
 )
 def test_others_may_not(stranger: TestClient, bela: str, method: str, path: str, body: dict | None):
@@ -77,3 +81,15 @@ def test_a_key_is_its_senders_own(client: TestClient, bela: str):
 @pytest.mark.parametrize("priority", [-1, 4, "high"])
 def test_a_priority_is_0_to_3(client: TestClient, priority: object):
     assert is_problem(client.post("/v1/jobs", json={"pipeline": "self_check", "priority": priority}), 422)
+
+
+def test_an_operator_sets_limits_and_weights(client: TestClient, bela: str):
+    assert client.put("/ops/limits", json=LIMIT).json() == {"items": [LIMIT]}
+    assert client.put("/ops/weights/bela", json={"weight": 2}).json() == {"weights": {"bela": 2.0}}
+    assert client.get("/ops/limits").json() == {"items": [LIMIT], "weights": {"bela": 2.0}}
+    assert client.put("/ops/limits", json=LIMIT | {"most": None}).json() == {"items": []}
+
+
+@pytest.mark.parametrize(("who", "weight", "status"), [("bela", 0, 422), ("bela", "heavy", 422), ("nobody", 1, 404)])
+def test_a_weight_that_cannot_be_is_refused(client: TestClient, bela: str, who: str, weight: object, status: int):
+    assert is_problem(client.put(f"/ops/weights/{who}", json={"weight": weight}), status)

@@ -1,0 +1,105 @@
+from collections.abc import Iterator
+from uuid import UUID, uuid4
+
+import pytest
+import redis
+from sqlalchemy import text
+
+from db import jobs
+from db.engine import Database
+from db.jobs import LimitKind, NewStep, PauseKind
+from scheduler.relay import Relay
+from workers.broker import hints_key
+
+
+@pytest.fixture
+def wire(redis_url: str) -> Iterator[redis.Redis]:
+    with redis.Redis.from_url(redis_url) as client:
+        client.flushdb()
+        yield client
+        client.flushdb()
+
+
+@pytest.fixture
+def relay(database: Database, redis_url: str, wire: redis.Redis) -> Relay:
+    work(database, threads=4)
+    return Relay(database, redis_url)
+
+
+def work(database: Database, *, threads: int) -> None:
+    with database.jobs() as session:
+        session.execute(
+            text("INSERT INTO jobs.workers (id, queues, threads, host, process) VALUES (:id, '{io}', :threads, 'here', 1)"),
+            {"id": uuid4(), "threads": threads},
+        )
+
+
+def insert(database: Database, owner: str, count: int, *, priority: int = 2) -> list[UUID]:
+    with database.jobs() as session:
+        session.execute(text("INSERT INTO users (id) VALUES (:id) ON CONFLICT DO NOTHING"), {"id": owner})
+        job_ids = [
+            jobs.insert_job(
+                session,
+                pipeline="p",
+                owner_id=owner,
+                args={},
+                steps=[NewStep("first", "io")],
+                subject=None,
+                priority=priority,
+            )
+            for _ in range(count)
+        ]
+        steps = session.execute(text("SELECT job_id, id FROM jobs.job_steps")).all()
+    by_job = {row.job_id: row.id for row in steps}
+    return [by_job[job_id] for job_id in job_ids]
+
+
+def hinted(wire: redis.Redis) -> list[UUID]:
+    return [UUID(hint.decode()) for hint in wire.lrange(hints_key("io"), 0, -1)]
+
+
+def test_no_more_is_hinted_than_live_workers_can_start(database: Database, relay: Relay, wire: redis.Redis):
+    insert(database, "anna", 10)
+    relay.tick()
+    relay.tick()
+    assert len(hinted(wire)) == 4
+
+
+def test_an_owner_with_a_backlog_does_not_stand_before_anothers_first(database: Database, relay: Relay, wire: redis.Redis):
+    insert(database, "anna", 50)
+    [first] = insert(database, "bela", 1)
+    relay.tick()
+    assert first in hinted(wire)
+
+
+def test_what_is_urgent_goes_first_within_its_owner(database: Database, relay: Relay, wire: redis.Redis):
+    insert(database, "anna", 10)
+    [urgent] = insert(database, "anna", 1, priority=0)
+    relay.tick()
+    assert hinted(wire)[0] == urgent
+
+
+def test_a_limit_is_kept_by_what_is_hinted(database: Database, relay: Relay, wire: redis.Redis):
+    insert(database, "anna", 10)
+    with database.jobs() as session:
+        jobs.set_limit(session, LimitKind.OWNER, "*", 1)
+    relay.tick()
+    relay.tick()
+    assert len(hinted(wire)) == 1
+
+
+@pytest.mark.parametrize(("kind", "name"), [("queue", "io"), ("pipeline", "p"), ("owner", "anna")])
+def test_what_is_paused_is_not_hinted(database: Database, relay: Relay, wire: redis.Redis, kind: str, name: str):
+    insert(database, "anna", 3)
+    with database.jobs() as session:
+        jobs.pause(session, PauseKind(kind), name, paused_by="test")
+    relay.tick()
+    assert hinted(wire) == []
+
+
+def test_without_a_worker_nothing_is_hinted(database: Database, relay: Relay, wire: redis.Redis):
+    with database.jobs() as session:
+        session.execute(text("DELETE FROM jobs.workers"))
+    insert(database, "anna", 3)
+    relay.tick()
+    assert hinted(wire) == []

@@ -1,0 +1,91 @@
+from collections import Counter
+from uuid import uuid4
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from db.jobs import Limit, LimitKind
+from scheduler.share import HALF_LIFE_SECONDS, Ready, Running, Slots, Usage, choose
+
+
+def ready(owner: str, count: int, pipeline: str = "p") -> list[Ready]:
+    return [Ready(uuid4(), "io", pipeline, owner) for _ in range(count)]
+
+
+def pick(steps: list[Ready], *, room: int, limits=(), running=(), served=None, weights=None) -> list[Ready]:
+    return choose(steps, room=room, slots=Slots(limits, running), served=served or {}, weights=weights or {})
+
+
+def owners(steps: list[Ready]) -> Counter[str]:
+    return Counter(step.owner_id for step in steps)
+
+
+def test_who_has_had_least_goes_first():
+    steps = ready("noisy", 100) + ready("quiet", 1)
+    assert pick(steps, room=1, served={"noisy": 5000.0})[0].owner_id == "quiet"
+
+
+def test_a_burst_is_dealt_out_in_turn():
+    assert owners(pick(ready("a", 100) + ready("b", 100), room=8)) == {"a": 4, "b": 4}
+
+
+def test_room_that_others_do_not_need_is_used():
+    assert owners(pick(ready("a", 100) + ready("b", 1), room=8)) == {"a": 7, "b": 1}
+
+
+def test_twice_the_weight_is_twice_the_share():
+    steps = ready("a", 100) + ready("b", 100)
+    assert owners(pick(steps, room=9, weights={"a": 2.0})) == {"a": 6, "b": 3}
+
+
+def test_an_owners_own_order_is_kept():
+    steps = ready("a", 5)
+    assert pick(steps, room=3) == steps[:3]
+
+
+@pytest.mark.parametrize(
+    ("limit", "chosen"),
+    [
+        (Limit(LimitKind.QUEUE, "io", 3), 2),
+        (Limit(LimitKind.OWNER, "*", 2), 3),
+        (Limit(LimitKind.OWNER, "a", 1), 4),
+        (Limit(LimitKind.PIPELINE, "p", 1), 0),
+        (Limit(LimitKind.PIPELINE, "other", 1), 8),
+    ],
+)
+def test_limits_count_what_runs(limit: Limit, chosen: int):
+    steps = ready("a", 10) + ready("b", 4)
+    assert len(pick(steps, room=8, limits=[limit], running=[Running("io", "p", "a")])) == chosen
+
+
+def test_a_limit_of_its_own_counts_before_that_of_each():
+    limits = [Limit(LimitKind.OWNER, "*", 1), Limit(LimitKind.OWNER, "a", 5)]
+    assert owners(pick(ready("a", 10) + ready("b", 10), room=10, limits=limits)) == {"a": 5, "b": 1}
+
+
+def test_a_step_that_a_limit_holds_back_does_not_hold_back_those_behind_it():
+    steps = ready("a", 3, "slow") + ready("a", 2, "quick")
+    assert len(pick(steps, room=5, limits=[Limit(LimitKind.PIPELINE, "slow", 1)])) == 3
+
+
+def test_usage_is_time_held_and_fades():
+    usage = Usage()
+    usage.sample([], 0.0)
+    usage.sample([Running("io", "p", "a"), Running("io", "p", "a"), Running("media", "p", "b")], 2.0)
+    assert usage.held == {("io", "a"): 4.0, ("media", "b"): 2.0}
+    usage.sample([], 2.0 + HALF_LIFE_SECONDS)
+    assert usage.held[("io", "a")] == pytest.approx(2.0)
+
+
+@given(
+    counts=st.dictionaries(st.sampled_from("abcdef"), st.integers(1, 20), min_size=1),
+    room=st.integers(0, 30),
+    most=st.integers(0, 10),
+    served=st.dictionaries(st.sampled_from("abcdef"), st.floats(0, 1e6)),
+)
+def test_no_limit_is_exceeded_and_no_room_is_wasted(counts: dict, room: int, most: int, served: dict):
+    steps = [step for owner, count in counts.items() for step in ready(owner, count)]
+    chosen = pick(steps, room=room, limits=[Limit(LimitKind.OWNER, "*", most)], served=served)
+    assert len(set(chosen)) == len(chosen) == min(room, sum(min(most, count) for count in counts.values()))
+    assert all(count <= most for count in owners(chosen).values())
