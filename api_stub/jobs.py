@@ -17,6 +17,7 @@ from api_stub.etag import matches
 from db import jobs, status
 from db.engine import Database
 from db.idempotency import Request, answer_once
+from db.why import why_not_running
 from pipelines.base import enqueue
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
@@ -29,8 +30,7 @@ def read_job(database: Database, user: str, job_id: UUID) -> dict[str, Any]:
     shown["why"] = None
     if shown["finished_at"] is None:
         with database.jobs() as session:
-            queues, pauses = status.list_queues(session), jobs.list_pauses(session)
-        shown["why"] = status.why_not_running(shown, shown["steps"], queues, pauses, now=datetime.now(UTC))
+            shown["why"] = why_not_running(session, shown, now=datetime.now(UTC))
     return shown
 
 

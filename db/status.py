@@ -1,6 +1,6 @@
 """What pages and the API read of jobs; every query runs as the caller's session may see."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,7 +13,6 @@ from sqlalchemy.sql.expression import bindparam
 from sqlalchemy.types import Uuid
 
 from core.errors import NotFound
-from db.jobs import Pause, PauseKind
 
 _JOB = "id, pipeline, owner_id, subject, args, status, error, version, cancel_requested_at, created_at, updated_at, finished_at"
 
@@ -126,46 +125,6 @@ def list_queues(session: Session) -> list[QueueStatus]:
         """)
     ).mappings()
     return [QueueStatus(**row) for row in rows]
-
-
-def why_not_running(
-    job: Mapping[str, Any],
-    steps: Sequence[RowMapping],
-    queues: Sequence[QueueStatus],
-    pauses: Sequence[Pause],
-    *,
-    now: datetime,
-) -> str | None:
-    """One sentence on what the job waits for; None when something runs or nothing is left."""
-    if any(step["status"] == "running" for step in steps):
-        return None
-    by_name = {queue.name: queue for queue in queues}
-    for step in steps:
-        if step["status"] in {"queued", "retrying"}:
-            return _why_paused(job, step, pauses) or _why_step_waits(step, by_name[step["queue"]], now)
-    return None
-
-
-def _why_paused(job: Mapping[str, Any], step: RowMapping, pauses: Sequence[Pause]) -> str | None:
-    names = {PauseKind.QUEUE: step["queue"], PauseKind.PIPELINE: job["pipeline"], PauseKind.OWNER: job["owner_id"]}
-    begun = any(one["attempt"] > 0 for one in job["steps"])
-    for pause in pauses:
-        if pause.name == names[pause.kind] and not (pause.drain and begun):
-            what = "this owner's work" if pause.kind is PauseKind.OWNER else f"{pause.kind} {pause.name}"
-            deed = "is being drained" if pause.drain else "is paused"
-            return f"{what} {deed} since {pause.paused_at:%Y-%m-%d %H:%M} UTC{': ' + pause.reason if pause.reason else ''}"
-    return None
-
-
-def _why_step_waits(step: RowMapping, queue: QueueStatus, now: datetime) -> str:
-    if step["available_at"] > now:
-        seconds = (step["available_at"] - now).total_seconds()
-        return f"{step['name']} runs again in {seconds:.0f} s: {step['error'] or 'it asked to wait'}"
-    if queue.threads == 0:
-        return f"no worker serves queue {queue.name}"
-    if queue.running >= queue.threads:
-        return f"all {queue.threads} threads of queue {queue.name} are busy"
-    return f"{step['name']} is about to start"
 
 
 def snapshot(session: Session, job_id: UUID) -> dict[str, Any]:

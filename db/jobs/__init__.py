@@ -9,7 +9,7 @@ Every function runs in its caller's transaction. Where a job and its steps are b
 """
 
 from db.jobs.leases import Renewal, insert_log_line, list_needed_claims, list_running_claims, renew, rescue, save_checkpoint
-from db.jobs.limits import Limit, LimitKind, list_limits, list_weights, set_limit, set_weight
+from db.jobs.limits import Limit, LimitKind, find_full, list_limits, list_weights, set_limit, set_weight
 from db.jobs.machine import (
     DEFAULT_PRIORITY,
     Claim,
@@ -44,6 +44,7 @@ __all__ = [
     "claim",
     "delete_jobs",
     "fail",
+    "find_full",
     "holds",
     "insert_job",
     "insert_log_line",

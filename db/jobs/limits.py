@@ -67,13 +67,25 @@ _RUNNING = {
 }
 
 
+def find_full(session: Session, *, queue: str, pipeline: str, owner_id: str) -> Limit | None:
+    """A limit that keeps a step of these from running now, if one does."""
+    for limit in session.execute(_APPLYING, {"queue": queue, "pipeline": pipeline, "owner": owner_id}).all():
+        if _count_running(session, limit.kind, limit.name) >= limit.most:
+            return Limit(LimitKind(limit.kind), limit.name, limit.most)
+    return None
+
+
+def _count_running(session: Session, kind: str, name: str) -> int:
+    return int(session.scalar(_RUNNING[LimitKind(kind)], {"name": name}) or 0)
+
+
 def has_room(session: Session, *, queue: str, pipeline: str, owner_id: str) -> bool:
     """Tell whether one more step may run, and keep every other claim under the same limits waiting until this transaction ends."""
     applying = session.execute(_APPLYING, {"queue": queue, "pipeline": pipeline, "owner": owner_id}).all()
     for limit in applying:
         session.execute(_LOCK, {"kind": limit.kind, "name": limit.name})
         # A statement of its own, so that it sees what the holder before us committed.
-        if int(session.scalar(_RUNNING[LimitKind(limit.kind)], {"name": limit.name}) or 0) >= limit.most:
+        if _count_running(session, limit.kind, limit.name) >= limit.most:
             return False
     return True
 

@@ -6,6 +6,7 @@ from core.errors import Invalid, NotFound
 from db import jobs, status
 from db.engine import Database
 from db.jobs import PauseKind
+from db.why import why_not_running
 from tests.db.test_jobs import TWO, insert, succeed, take
 
 
@@ -63,7 +64,6 @@ def test_why_a_job_waits_names_the_pause(database: Database, owner: str):
     job_id = insert(database, owner)
     with database.jobs() as session:
         jobs.pause(session, PauseKind.OWNER, owner, paused_by="anna", reason="unpaid")
-        shown, pauses = status.snapshot(session, job_id), jobs.list_pauses(session)
-        why = status.why_not_running(shown, shown["steps"], status.list_queues(session), pauses, now=datetime.now(UTC))
+        why = why_not_running(session, status.snapshot(session, job_id), now=datetime.now(UTC))
     assert why.startswith("this owner's work is paused since 20")
     assert why.endswith("UTC: unpaid")

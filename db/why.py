@@ -1,0 +1,81 @@
+"""Why a job does not run: the rules of the relay and the claim, read backwards, as one sentence."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from db import jobs, status
+from db.jobs import LimitKind, Pause, PauseKind
+
+
+def why_not_running(session: Session, job: Mapping[str, Any], *, now: datetime) -> str | None:
+    """What the job (a `status.snapshot`) waits for; None when something of it runs or nothing is left. As the job core."""
+    steps = job["steps"]
+    if any(step["status"] == "running" for step in steps):
+        return None
+    step = next((one for one in steps if one["status"] in {"queued", "retrying"}), None)
+    if step is None:
+        return None
+    return (
+        _paused(session, job, step)
+        or _delayed(step, now)
+        or _without_worker(session, step)
+        or _limited(session, job, step)
+        or _behind(session, step)
+    )
+
+
+def _paused(session: Session, job: Mapping[str, Any], step: Mapping[str, Any]) -> str | None:
+    names = {PauseKind.QUEUE: step["queue"], PauseKind.PIPELINE: job["pipeline"], PauseKind.OWNER: job["owner_id"]}
+    begun = any(one["attempt"] > 0 for one in job["steps"])
+    for pause in jobs.list_pauses(session):
+        if pause.name == names[pause.kind] and not (pause.drain and begun):
+            return _told(pause)
+    return None
+
+
+def _told(pause: Pause) -> str:
+    what = "this owner's work" if pause.kind is PauseKind.OWNER else f"{pause.kind} {pause.name}"
+    deed = "is being drained" if pause.drain else "is paused"
+    return f"{what} {deed} since {pause.paused_at:%Y-%m-%d %H:%M} UTC{': ' + pause.reason if pause.reason else ''}"
+
+
+def _delayed(step: Mapping[str, Any], now: datetime) -> str | None:
+    seconds = (step["available_at"] - now).total_seconds()
+    return f"{step['name']} runs again in {seconds:.0f} s: {step['error'] or 'it asked to wait'}" if seconds > 0 else None
+
+
+def _without_worker(session: Session, step: Mapping[str, Any]) -> str | None:
+    return None if _queue(session, step).threads else f"no worker serves queue {step['queue']}"
+
+
+def _limited(session: Session, job: Mapping[str, Any], step: Mapping[str, Any]) -> str | None:
+    full = jobs.find_full(session, queue=step["queue"], pipeline=job["pipeline"], owner_id=job["owner_id"])
+    if full is None:
+        return None
+    what = "this owner" if full.kind is LimitKind.OWNER else f"{full.kind} {full.name}"
+    return f"{what} may run {full.most} at once, and does"
+
+
+_BEFORE = text("""
+SELECT count(*) FROM jobs.job_steps o JOIN jobs.job_steps s ON s.id = :id
+WHERE o.status IN ('queued', 'retrying') AND o.queue = s.queue AND o.owner_id = s.owner_id AND o.available_at <= now()
+  AND (o.priority, o.available_at, o.id) < (s.priority, s.available_at, s.id)
+""")
+
+
+def _behind(session: Session, step: Mapping[str, Any]) -> str:
+    queue = _queue(session, step)
+    before = int(session.scalar(_BEFORE, {"id": step["id"]}) or 0)
+    if queue.running < queue.threads and not before:
+        return f"{step['name']} is about to start"
+    threads = "the one thread" if queue.threads == 1 else f"all {queue.threads} threads"
+    busy = f"{threads} of queue {queue.name} {'is' if queue.threads == 1 else 'are'} busy"
+    return f"{busy}, and {before} of this owner's steps come before" if before else busy
+
+
+def _queue(session: Session, step: Mapping[str, Any]) -> status.QueueStatus:
+    return next(queue for queue in status.list_queues(session) if queue.name == step["queue"])
