@@ -2,11 +2,11 @@
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse, PlainTextResponse
-from prometheus_client import CollectorRegistry, Gauge, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 from sqlalchemy import text
 
 from api_stub.auth import DatabaseHere, User
-from db import status
+from db import jobs, status
 
 router = APIRouter(tags=["health"])
 
@@ -32,7 +32,10 @@ def metrics(_user: User, database: DatabaseHere) -> PlainTextResponse:
     registry = CollectorRegistry()
     steps = Gauge("askstephen_steps", "Unfinished steps", ["queue", "status"], registry=registry)
     threads = Gauge("askstephen_worker_threads", "Threads of live workers", ["queue"], registry=registry)
+    violations = Counter("invariant_violations", "Found by the auditor, ever", ["invariant"], registry=registry)
     with database.jobs() as session:
+        for invariant, count in jobs.count_violations(session).items():
+            violations.labels(invariant).inc(count)
         for queue in status.list_queues(session):
             for name in ("queued", "running", "retrying"):
                 steps.labels(queue.name, name).set(getattr(queue, name))

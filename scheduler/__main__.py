@@ -1,4 +1,4 @@
-"""`python -m scheduler`: relay, rescue, the watched folder, pruning. Safe to run twice, useful once."""
+"""`python -m scheduler`: relay, rescue, the watched folder, pruning, the audit. Safe to run twice, useful once."""
 
 from datetime import UTC, timedelta
 
@@ -10,6 +10,7 @@ from core.settings import settings
 from core.storage import open_storage
 from db.engine import Database
 from pipelines.base import settle
+from scheduler.audit import Audit
 from scheduler.prune import Prune
 from scheduler.relay import Relay
 from scheduler.rescue import Rescue
@@ -30,6 +31,8 @@ def main() -> None:
     clock.add_job(watch.tick, "interval", seconds=1, max_instances=1, coalesce=True, misfire_grace_time=None)
     prune = Prune(database, open_storage(config))
     clock.add_job(prune.tick, "interval", minutes=10, max_instances=1, coalesce=True, misfire_grace_time=None)
+    audit = Audit(database)
+    clock.add_job(audit.tick, "interval", minutes=1, max_instances=1, coalesce=True, misfire_grace_time=None)
     clock.start()
     get_logger("scheduler").info("scheduler.started")
     Relay(database, redis_url).run()

@@ -8,6 +8,7 @@ The job's own status is derived from its steps, in the same transaction, by `adv
 Every function runs in its caller's transaction. Where a job and its steps are both locked, the job's row comes first.
 """
 
+from db.jobs.audit import Invariant, Violation, count_violations, find_violations, heal
 from db.jobs.leases import Renewal, insert_log_line, list_needed_claims, list_running_claims, renew, rescue, save_checkpoint
 from db.jobs.limits import Limit, LimitKind, find_full, list_limits, list_weights, set_limit, set_weight
 from db.jobs.machine import (
@@ -32,6 +33,7 @@ __all__ = [
     "DEFAULT_PRIORITY",
     "NOT_PAUSED",
     "Claim",
+    "Invariant",
     "Limit",
     "LimitKind",
     "NewStep",
@@ -40,11 +42,15 @@ __all__ = [
     "PauseKind",
     "Renewal",
     "Status",
+    "Violation",
     "cancel_step",
     "claim",
+    "count_violations",
     "delete_jobs",
     "fail",
     "find_full",
+    "find_violations",
+    "heal",
     "holds",
     "insert_job",
     "insert_log_line",

@@ -1,0 +1,104 @@
+"""Proves over the rows what is promised of them, heals what is safe to heal, and keeps what was found.
+
+Every query is of what can be seen in one snapshot: each function of the status machine leaves these true at its commit.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from db.jobs.machine import advance, lock
+
+
+class Invariant(StrEnum):
+    """What must hold of every job."""
+
+    JOINS_FIRE = "joins_fire"  # no step waits for steps that have all ended
+    STATUS_IS_DERIVED = "status_is_derived"  # a job has ended exactly when none of its steps is live
+    FAILURE_STOPS = "failure_stops"  # nothing new starts in a job that failed, was cancelled or was quarantined
+    KEYS_ARE_LIVE = "keys_are_live"  # a unique key is held by a job that has not ended
+    RUNNING_IS_HELD = "running_is_held"  # what runs has a claim and a lease, and nothing else has a lease
+    LEASES_ARE_JUDGED = "leases_are_judged"  # a lease that expired a minute ago has been noticed
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One job of which an invariant does not hold."""
+
+    invariant: Invariant
+    job_id: UUID
+    detail: str
+
+
+_LIVE = "('waiting', 'queued', 'running', 'retrying')"
+_STOPPING = "(d.status IN ('quarantined', 'cancelled') OR (d.status = 'failed' AND NOT d.optional))"
+_QUERIES = {
+    Invariant.JOINS_FIRE: """
+        SELECT s.job_id, s.name AS detail FROM jobs.jobs j JOIN jobs.job_steps s ON s.job_id = j.id
+        WHERE j.finished_at IS NULL AND s.status = 'waiting' AND NOT EXISTS (
+            SELECT 1 FROM jobs.job_steps d WHERE d.job_id = s.job_id AND d.name = ANY(s.after)
+            AND NOT (d.status = 'succeeded' OR (d.status = 'failed' AND d.optional)))
+    """,
+    Invariant.STATUS_IS_DERIVED: f"""
+        SELECT j.id AS job_id, j.status AS detail FROM jobs.jobs j WHERE j.finished_at IS NULL
+          AND NOT EXISTS (SELECT 1 FROM jobs.job_steps s WHERE s.job_id = j.id AND s.status IN {_LIVE})
+        UNION ALL
+        SELECT DISTINCT j.id, j.status FROM jobs.job_steps s JOIN jobs.jobs j ON j.id = s.job_id
+        WHERE s.status IN ('queued', 'retrying', 'running') AND j.finished_at IS NOT NULL
+    """,  # noqa: S608  (constants)
+    Invariant.FAILURE_STOPS: f"""
+        SELECT s.job_id, s.name AS detail FROM jobs.jobs j JOIN jobs.job_steps s ON s.job_id = j.id
+        WHERE j.finished_at IS NULL AND s.status IN ('waiting', 'queued', 'retrying')
+          AND EXISTS (SELECT 1 FROM jobs.job_steps d WHERE d.job_id = s.job_id AND {_STOPPING})
+    """,  # noqa: S608  (constants)
+    Invariant.KEYS_ARE_LIVE: """
+        SELECT u.job_id, u.pipeline AS detail FROM jobs.unique_keys u JOIN jobs.jobs j ON j.id = u.job_id
+        WHERE j.finished_at IS NOT NULL
+    """,
+    Invariant.RUNNING_IS_HELD: """
+        SELECT s.job_id, s.name AS detail FROM jobs.jobs j JOIN jobs.job_steps s ON s.job_id = j.id
+        WHERE j.finished_at IS NULL AND ((s.status = 'running' AND (s.claim_id IS NULL OR s.lease_until IS NULL))
+          OR (s.status IN ('queued', 'retrying', 'waiting') AND s.lease_until IS NOT NULL))
+    """,
+    Invariant.LEASES_ARE_JUDGED: """
+        SELECT job_id, name AS detail FROM jobs.job_steps WHERE status = 'running' AND lease_until < now() - interval '1 minute'
+    """,
+}
+# `advance` derives and unblocks from the steps alone, and frees keys: to run it once more is always safe.
+_HEALED = {Invariant.JOINS_FIRE, Invariant.STATUS_IS_DERIVED, Invariant.FAILURE_STOPS, Invariant.KEYS_ARE_LIVE}
+_INSERT = text("""
+INSERT INTO jobs.violations (invariant, job_id, detail, healed) VALUES (:invariant, :job_id, :detail, :healed)
+""")
+
+
+def find_violations(session: Session, *, most: int = 100) -> list[Violation]:
+    """What does not hold now, at most so many of each kind."""
+    found = []
+    for invariant, query in _QUERIES.items():
+        rows = session.execute(text(f"{query} LIMIT :most"), {"most": most})
+        found += [Violation(invariant, row.job_id, row.detail) for row in rows]
+    return found
+
+
+def heal(session: Session, violation: Violation) -> bool:
+    """Keep the violation, and mend it where that is safe; returns whether it was mended."""
+    healed = violation.invariant in _HEALED
+    if healed:
+        lock(session, violation.job_id)
+        advance(session, violation.job_id)
+    session.execute(
+        _INSERT,
+        {"invariant": violation.invariant, "job_id": violation.job_id, "detail": violation.detail, "healed": healed},
+    )
+    return healed
+
+
+def count_violations(session: Session) -> dict[Invariant, int]:
+    """How many were ever found of each invariant."""
+    counts = dict.fromkeys(Invariant, 0)
+    for row in session.execute(text("SELECT invariant, count(*) AS found FROM jobs.violations GROUP BY invariant")):
+        counts[Invariant(row.invariant)] = row.found
+    return counts
