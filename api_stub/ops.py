@@ -1,6 +1,7 @@
 """/ops: what operators may do. The dashboard does nothing that is not here."""
 
 from typing import Annotated, Any
+from uuid import UUID
 
 from fastapi import APIRouter, Body, Depends
 from pydantic import BaseModel, ConfigDict, Field
@@ -106,3 +107,11 @@ def put_weight(
     with database.jobs() as session:
         jobs.set_weight(session, owner_id, weight)
         return {"weights": jobs.list_weights(session)}
+
+
+@router.get("/jobs/{job_id}/evidence")
+def list_evidence(job_id: UUID, operator: Operator, database: DatabaseHere) -> dict[str, Any]:  # noqa: ARG001  (asks who it is)
+    """How attempts of any owner's job ended: signal, peak memory, last progress, the end of standard error."""
+    with database.jobs() as session:
+        status.get_job(session, job_id)
+        return {"items": [dict(row) for row in status.list_evidence(session, job_id)]}

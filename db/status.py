@@ -78,10 +78,20 @@ def list_steps(session: Session, job_id: UUID) -> list[RowMapping]:
     return list(session.execute(statement, {"id": job_id}).mappings())
 
 
+def list_evidence(session: Session, job_id: UUID) -> list[RowMapping]:
+    """All that is known of attempts that ended so, for operators: the end of a child's standard error may name files."""
+    statement = text("""
+        SELECT s.name AS step, s.part, a.attempt, a.worker_id, a.finished_at, a.outcome, a.error, a.evidence
+        FROM jobs.job_attempts a JOIN jobs.job_steps s ON s.id = a.step_id WHERE s.job_id = :id ORDER BY a.finished_at
+    """)
+    return list(session.execute(statement, {"id": job_id}).mappings())
+
+
 def list_attempts(session: Session, job_id: UUID) -> list[RowMapping]:
     """Attempts that ended otherwise than well at the first try, oldest first."""
     statement = text("""
-        SELECT s.name AS step, s.part, a.attempt, a.started_at, a.finished_at, a.outcome, a.error
+        SELECT s.name AS step, s.part, a.attempt, a.started_at, a.finished_at, a.outcome, a.error,
+            a.evidence - 'stderr' AS evidence
         FROM jobs.job_attempts a JOIN jobs.job_steps s ON s.id = a.step_id WHERE s.job_id = :id ORDER BY a.finished_at
     """)
     return list(session.execute(statement, {"id": job_id}).mappings())

@@ -11,8 +11,8 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from core.errors import AskStephenError, Cancelled, Permanent, Released, Replaced, Snoozed, Transient
-from core.log import get_logger
+from core.errors import AskStephenError, Cancelled, ChildDied, Permanent, Released, Replaced, Snoozed, Transient
+from core.log import get_logger, redact
 from core.sandbox.run import Sandbox
 from core.storage import Storage
 from db import jobs
@@ -22,6 +22,7 @@ from pipelines.context import Context
 
 _log = get_logger(__name__)
 _LONGEST_DELAY_SECONDS = 300.0
+_LONGEST_STDERR = 4000
 
 
 class StepRunner:
@@ -141,21 +142,30 @@ def _end_of(held: jobs.Claim, error: AskStephenError) -> Callable[[Session], Non
             return lambda session: jobs.release(session, held)
         case Snoozed(delay=delay):
             return lambda session: jobs.release(session, held, outcome="snoozed", delay=delay)
+        case ChildDied(evidence=evidence):
+            return _retry_or_failure(held, str(error), None, evidence=_without_secrets(evidence))
         case Transient(retry_after=retry_after):
             return _retry_or_failure(held, str(error), retry_after)
         case _:
             return _failure(held, str(error))
 
 
-def _failure(held: jobs.Claim, message: str) -> Callable[[Session], None]:
-    return lambda session: jobs.fail(session, held, error=message)
+def _without_secrets(evidence: jobs.Evidence) -> jobs.Evidence:
+    kept: dict[str, object] = redact(evidence)
+    return kept | {"stderr": str(kept["stderr"])[-_LONGEST_STDERR:]} if "stderr" in kept else kept
 
 
-def _retry_or_failure(held: jobs.Claim, message: str, retry_after: timedelta | None) -> Callable[[Session], None]:
+def _failure(held: jobs.Claim, message: str, evidence: jobs.Evidence = jobs.NO_EVIDENCE) -> Callable[[Session], None]:
+    return lambda session: jobs.fail(session, held, error=message, evidence=evidence)
+
+
+def _retry_or_failure(
+    held: jobs.Claim, message: str, retry_after: timedelta | None, *, evidence: jobs.Evidence = jobs.NO_EVIDENCE
+) -> Callable[[Session], None]:
     if held.attempt >= held.max_attempts:
-        return _failure(held, f"{message} (after {held.attempt} attempts)")
+        return _failure(held, f"{message} (after {held.attempt} attempts)", evidence)
     delay = back_off(held.attempt) if retry_after is None else retry_after
-    return lambda session: jobs.retry_later(session, held, error=message, delay=delay)
+    return lambda session: jobs.retry_later(session, held, error=message, delay=delay, evidence=evidence)
 
 
 def back_off(attempt: int) -> timedelta:

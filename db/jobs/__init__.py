@@ -13,7 +13,9 @@ from db.jobs.leases import Renewal, insert_log_line, list_needed_claims, list_ru
 from db.jobs.limits import Limit, LimitKind, find_full, list_limits, list_weights, set_limit, set_weight
 from db.jobs.machine import (
     DEFAULT_PRIORITY,
+    NO_EVIDENCE,
     Claim,
+    Evidence,
     NewStep,
     Status,
     cancel_step,
@@ -32,7 +34,9 @@ from db.jobs.unique import OnConflict, insert_unique_job
 __all__ = [
     "DEFAULT_PRIORITY",
     "NOT_PAUSED",
+    "NO_EVIDENCE",
     "Claim",
+    "Evidence",
     "Invariant",
     "Limit",
     "LimitKind",

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -19,6 +20,8 @@ from db.jobs.limits import has_room
 from db.jobs.pauses import NOT_PAUSED
 
 DEFAULT_PRIORITY = 2
+Evidence = Mapping[str, object]  # small JSON
+NO_EVIDENCE: Evidence = MappingProxyType({})
 
 
 class Status(StrEnum):
@@ -197,11 +200,12 @@ UPDATE jobs.job_steps SET status = :status, available_at = now() + :delay, lease
 WHERE id = :step_id
 """)
 _ATTEMPT = text("""
-INSERT INTO jobs.job_attempts (step_id, claim_id, attempt, worker_id, started_at, outcome, error)
-SELECT id, claim_id, attempt, worker_id, claimed_at, :outcome, :error FROM jobs.job_steps
-WHERE id = :step_id AND claim_id IS NOT NULL
+INSERT INTO jobs.job_attempts (step_id, claim_id, attempt, worker_id, started_at, outcome, error, evidence)
+SELECT id, claim_id, attempt, worker_id, claimed_at, :outcome, :error,
+    jsonb_strip_nulls(jsonb_build_object('progress', progress, 'doing', progress_message)) || :evidence
+FROM jobs.job_steps WHERE id = :step_id AND claim_id IS NOT NULL
 ON CONFLICT (step_id, claim_id) DO NOTHING
-""")
+""").bindparams(bindparam("evidence", type_=JSONB))
 
 
 def holds(session: Session, held: Claim) -> bool:
@@ -221,43 +225,43 @@ def succeed(session: Session, held: Claim, *, result: object, parts: Sequence[ob
     advance(session, held.job_id)
 
 
-def fail(session: Session, held: Claim, *, error: str) -> None:
+def fail(session: Session, held: Claim, *, error: str, evidence: Evidence = NO_EVIDENCE) -> None:
     """End the step badly; unless it is optional, the job goes with it."""
-    _end_attempt(session, held, Status.FAILED, error)
+    _end_attempt(session, held, Status.FAILED, error, evidence)
 
 
 def cancel_step(session: Session, held: Claim) -> None:
     """End the step as cancelled; its processes and partial files are gone."""
-    _end_attempt(session, held, Status.CANCELLED, None)
+    _end_attempt(session, held, Status.CANCELLED, None, NO_EVIDENCE)
 
 
-def retry_later(session: Session, held: Claim, *, error: str, delay: timedelta) -> None:
+def retry_later(session: Session, held: Claim, *, error: str, delay: timedelta, evidence: Evidence = NO_EVIDENCE) -> None:
     """Let the step run again after `delay`; this attempt counts."""
-    _give_back(session, held, Status.RETRYING, "retrying", error=error, delay=delay, uncounted=0)
+    insert_attempt(session, held.step_id, "retrying", error, evidence)
+    _give_back(session, held, Status.RETRYING, error=error, delay=delay, uncounted=0)
 
 
 def release(session: Session, held: Claim, *, outcome: str = "released", delay: timedelta = timedelta(0)) -> None:
     """Put the step back as it was; this attempt does not count."""
-    _give_back(session, held, Status.QUEUED, outcome, error=None, delay=delay, uncounted=1)
+    insert_attempt(session, held.step_id, outcome, None)
+    _give_back(session, held, Status.QUEUED, error=None, delay=delay, uncounted=1)
 
 
-def _end_attempt(session: Session, held: Claim, status: Status, error: str | None) -> None:
-    insert_attempt(session, held.step_id, status.value, error)
+def _end_attempt(session: Session, held: Claim, status: Status, error: str | None, evidence: Evidence) -> None:
+    insert_attempt(session, held.step_id, status.value, error, evidence)
     session.execute(_END, {"step_id": held.step_id, "status": status, "result": None, "error": error})
     advance(session, held.job_id)
 
 
-def _give_back(
-    session: Session, held: Claim, status: Status, outcome: str, *, error: str | None, delay: timedelta, uncounted: int
-) -> None:
-    insert_attempt(session, held.step_id, outcome, error)
+def _give_back(session: Session, held: Claim, status: Status, *, error: str | None, delay: timedelta, uncounted: int) -> None:
     session.execute(_AGAIN, {"step_id": held.step_id, "status": status, "delay": delay, "error": error, "uncounted": uncounted})
     advance(session, held.job_id)
 
 
-def insert_attempt(session: Session, step_id: UUID, outcome: str, error: str | None) -> None:
-    """Keep how the step's present attempt ended, before its row forgets it."""
-    session.execute(_ATTEMPT, {"step_id": step_id, "outcome": outcome, "error": error})
+def insert_attempt(session: Session, step_id: UUID, outcome: str, error: str | None, evidence: Evidence = NO_EVIDENCE) -> None:
+    """Keep how the step's present attempt ended and how far it was, before its row forgets it."""
+    params = {"step_id": step_id, "outcome": outcome, "error": error, "evidence": dict(evidence)}
+    session.execute(_ATTEMPT, params)
 
 
 def lock(session: Session, job_id: UUID) -> None:

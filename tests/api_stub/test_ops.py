@@ -23,6 +23,7 @@ def test_an_operator_pauses_and_resumes(client: TestClient):
         ("PUT", "/ops/pauses", PAUSE),
         ("DELETE", "/ops/pauses/queue/io", None),
         ("GET", "/ops/limits", None),
+        ("GET", "/ops/jobs/01a20e8d-b780-73b8-81ad-23fd5fd2ebf0/evidence", None),
         ("PUT", "/ops/limits", LIMIT),
         ("PUT", "/ops/weights/bela", {"weight": 2}),
     ],
@@ -93,3 +94,9 @@ def test_an_operator_sets_limits_and_weights(client: TestClient, bela: str):
 @pytest.mark.parametrize(("who", "weight", "status"), [("bela", 0, 422), ("bela", "heavy", 422), ("nobody", 1, 404)])
 def test_a_weight_that_cannot_be_is_refused(client: TestClient, bela: str, who: str, weight: object, status: int):
     assert is_problem(client.put(f"/ops/weights/{who}", json={"weight": weight}), status)
+
+
+def test_an_operator_sees_how_attempts_of_a_job_ended(client: TestClient):
+    job_id = client.post("/v1/jobs", json={"pipeline": "self_check"}).json()["id"]
+    assert client.get(f"/ops/jobs/{job_id}/evidence").json() == {"items": []}
+    assert is_problem(client.get("/ops/jobs/01a20e8d-b780-73b8-81ad-23fd5fd2ebf0/evidence"), 404)

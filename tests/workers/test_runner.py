@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 import pipelines
-from core.errors import Cancelled, Permanent, Refused, Released, Snoozed, Transient
+from core.errors import Cancelled, ChildDied, Permanent, Refused, Released, Snoozed, Transient
 from core.sandbox.run import Sandbox
 from core.storage import FolderStorage
 from db import jobs, status
@@ -159,6 +159,22 @@ def test_a_step_that_the_database_chose_to_break_a_deadlock_runs_again_and_count
 
     shown = bench.run(behave)
     assert (shown["status"], shown["steps"][0]["attempt"]) == ("queued", 0)
+
+
+def test_how_a_child_died_is_kept_without_secrets(bench: Bench):
+    evidence = {"signal": 9, "peak_memory_bytes": 1234, "stderr": "Authorization: Bearer abcdefghijkl"}
+
+    def behave(ctx: Context) -> object:
+        keeper = Keeper(bench.runner, bench.database, worker_id=uuid4(), queues=["io"], threads=1, lease=LEASE)
+        ctx.progress(0.25, "decoding")
+        keeper.beat()
+        raise ChildDied("ffmpeg was ended by SIGKILL", evidence=evidence)
+
+    shown = bench.run(behave)
+    assert shown["attempts"][0]["evidence"] == {"signal": 9, "peak_memory_bytes": 1234, "progress": 0.25, "doing": "decoding"}
+    with bench.database.jobs() as session:
+        [told] = status.list_evidence(session, shown["id"])
+    assert told["evidence"]["stderr"] == "Authorization: Bearer [redacted]"
 
 
 def test_a_doubled_hint_runs_the_step_once(bench: Bench):
