@@ -44,7 +44,10 @@ class Database:
             pool_pre_ping=True,
             pool_timeout=10,
             hide_parameters=True,  # an error that is logged would quote transcripts and tokens
-            connect_args={"options": "-c timezone=UTC -c jit=off", "connect_timeout": 5},
+            connect_args={
+                "options": "-c timezone=UTC -c jit=off -c idle_in_transaction_session_timeout=30s",
+                "connect_timeout": 5,
+            },
         )
 
     @contextmanager

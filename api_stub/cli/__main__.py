@@ -9,6 +9,7 @@ from api_stub.cli.bench import bench
 from api_stub.cli.demo import demo
 from api_stub.cli.doctor import doctor
 from api_stub.cli.keys import add_key_words, list_keys
+from api_stub.cli.soak import soak
 from api_stub.cli.up import link, up
 from core.errors import AskStephenError
 from core.settings import env_example
@@ -45,6 +46,9 @@ def build_parser() -> argparse.ArgumentParser:
     measure.add_argument("name", nargs="?", help="which one")
     measure.add_argument("--quick", action="store_true", help="a smaller run, under five minutes")
     measure.add_argument("--data", type=Path, help="folder with the data that the benchmark needs")
+    storm = add("soak", soak, "Run random jobs while random processes and servers are killed, and compare what came out.")
+    storm.add_argument("--minutes", type=float, default=30, help="how long jobs are enqueued (default: 30)")
+    storm.add_argument("--seed", type=int, help="the same seed draws the same jobs and faults")
     add("settings", _settings, "Print every setting with its default, as a .env file.")
     return parser
 

@@ -166,7 +166,10 @@ FROM up JOIN jobs.jobs j ON j.id = up.job_id
 
 
 def claim(session: Session, step_id: UUID, *, worker_id: UUID, lease: timedelta) -> Claim | None:
-    """Start an attempt, or return None when the hint is stale, or a limit would be exceeded."""
+    """Start an attempt, or return None when the hint is stale, or a limit would be exceeded.
+
+    Raises OperationalError when the job's row is held by another for a second.
+    """
     statement = text("""
         SELECT job_id, queue, pipeline, owner_id, EXISTS (SELECT 1 FROM jobs.limits) AS limited FROM jobs.job_steps WHERE id = :id
     """)
@@ -174,6 +177,8 @@ def claim(session: Session, step_id: UUID, *, worker_id: UUID, lease: timedelta)
     if step is None:
         return None
     job_id = step.job_id
+    # Whoever holds the row may be frozen: a hint that cannot be followed soon must not hold a thread. It comes again.
+    session.execute(text("SET LOCAL lock_timeout = '1s'"))
     lock(session, job_id)
     if step.limited and not has_room(session, queue=step.queue, pipeline=step.pipeline, owner_id=step.owner_id):
         return None

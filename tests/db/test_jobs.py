@@ -6,6 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from core.errors import Conflict, NotFound
@@ -309,3 +310,12 @@ def test_the_steps_of_a_job_have_its_priority_and_so_have_its_parts(database: Da
     with database.jobs() as session:
         found = session.execute(text("SELECT DISTINCT priority FROM jobs.job_steps WHERE job_id = :id"), {"id": job_id})
         assert found.scalars().all() == [0]
+
+
+def test_a_claim_does_not_wait_long_for_a_job_that_somebody_holds(database: Database, owner: str):
+    job_id = insert(database, owner)
+    with database.jobs() as frozen:
+        frozen.execute(text("SELECT 1 FROM jobs.jobs WHERE id = :id FOR UPDATE"), {"id": job_id})
+        with pytest.raises(OperationalError, match="lock timeout"):
+            take(database, job_id)
+    assert take(database, job_id) is not None

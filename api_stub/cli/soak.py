@@ -1,0 +1,15 @@
+"""`soak`: the long crash suite of `tests/crash/soak`."""
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def soak(options: argparse.Namespace) -> int:
+    """The suite's status: 0 only if every promise held."""
+    seed = [] if options.seed is None else ["--seed", str(options.seed)]
+    argv = [sys.executable, "-m", "tests.crash.soak", "--minutes", str(options.minutes), *seed]
+    return subprocess.run(argv, cwd=ROOT, check=False).returncode
