@@ -10,9 +10,7 @@ from starlette.exceptions import HTTPException
 from api_stub.auth import DatabaseHere, User
 from db import jobs, status, users
 from db.engine import Database
-from db.jobs import LimitKind, PauseKind
-
-router = APIRouter(prefix="/ops", tags=["ops"])
+from db.jobs import Scope
 
 
 def get_operator(user: User, database: DatabaseHere) -> str:
@@ -29,6 +27,7 @@ def is_operator(database: Database, user: str) -> bool:
 
 
 Operator = Annotated[str, Depends(get_operator)]
+router = APIRouter(prefix="/ops", tags=["ops"], dependencies=[Depends(get_operator)])
 
 
 class NewPause(BaseModel):
@@ -36,21 +35,21 @@ class NewPause(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    kind: PauseKind
+    kind: Scope
     name: Annotated[str, Field(min_length=1, max_length=200)]
     drain: bool = False
     reason: Annotated[str | None, Field(max_length=500)] = None
 
 
 @router.get("/queues")
-def list_queues(operator: Operator, database: DatabaseHere) -> dict[str, Any]:  # noqa: ARG001  (asks who it is)
+def list_queues(database: DatabaseHere) -> dict[str, Any]:
     """Every queue as it stands."""
     with database.jobs() as session:
         return {"items": status.list_queues(session)}
 
 
 @router.get("/pauses")
-def list_pauses(operator: Operator, database: DatabaseHere) -> dict[str, Any]:  # noqa: ARG001  (asks who it is)
+def list_pauses(database: DatabaseHere) -> dict[str, Any]:
     """Everything that stands still."""
     with database.jobs() as session:
         return {"items": jobs.list_pauses(session)}
@@ -65,7 +64,7 @@ def put_pause(new: NewPause, operator: Operator, database: DatabaseHere) -> dict
 
 
 @router.delete("/pauses/{kind}/{name}", status_code=204)
-def delete_pause(kind: PauseKind, name: str, operator: Operator, database: DatabaseHere) -> None:  # noqa: ARG001  (asks who it is)
+def delete_pause(kind: Scope, name: str, database: DatabaseHere) -> None:
     """Let it run again."""
     with database.jobs() as session:
         jobs.resume(session, kind, name)
@@ -76,20 +75,20 @@ class NewLimit(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    kind: LimitKind
+    kind: Scope
     name: Annotated[str, Field(min_length=1, max_length=200, description="`*`: each that has no limit of its own.")]
     most: Annotated[int | None, Field(ge=0, le=10_000)]
 
 
 @router.get("/limits")
-def list_limits(operator: Operator, database: DatabaseHere) -> dict[str, Any]:  # noqa: ARG001  (asks who it is)
+def list_limits(database: DatabaseHere) -> dict[str, Any]:
     """Every limit, and every owner's weight that is not 1."""
     with database.jobs() as session:
         return {"items": jobs.list_limits(session), "weights": jobs.list_weights(session)}
 
 
 @router.put("/limits")
-def put_limit(new: NewLimit, operator: Operator, database: DatabaseHere) -> dict[str, Any]:  # noqa: ARG001  (asks who it is)
+def put_limit(new: NewLimit, database: DatabaseHere) -> dict[str, Any]:
     """Hold from now on; what runs already is left alone."""
     with database.jobs() as session:
         jobs.set_limit(session, new.kind, new.name, new.most)
@@ -99,7 +98,6 @@ def put_limit(new: NewLimit, operator: Operator, database: DatabaseHere) -> dict
 @router.put("/weights/{owner_id}")
 def put_weight(
     owner_id: str,
-    operator: Operator,  # noqa: ARG001  (asks who it is)
     database: DatabaseHere,
     weight: Annotated[float, Body(embed=True)],
 ) -> dict[str, Any]:
@@ -110,7 +108,7 @@ def put_weight(
 
 
 @router.get("/jobs/{job_id}/evidence")
-def list_evidence(job_id: UUID, operator: Operator, database: DatabaseHere) -> dict[str, Any]:  # noqa: ARG001  (asks who it is)
+def list_evidence(job_id: UUID, database: DatabaseHere) -> dict[str, Any]:
     """How attempts of any owner's job ended: signal, peak memory, last progress, the end of standard error."""
     with database.jobs() as session:
         status.get_job(session, job_id)

@@ -20,7 +20,7 @@ from starlette.requests import ClientDisconnect
 
 from api_stub.auth import DatabaseHere, SettingsHere, StorageHere, User
 from api_stub.body import blocks, check_room, declared_bytes, too_large
-from api_stub.uploads import become_video
+from api_stub.uploads import LONGEST_MIME_TYPE, become_video
 from core.errors import Conflict, Refused
 from core.ids import new_id
 from core.storage import Storage, Tail
@@ -33,7 +33,6 @@ _EXTENSIONS = "creation,creation-with-upload,expiration,termination,checksum"
 _HASHES = ("sha1", "sha256")
 _BYTES = "application/offset+octet-stream"
 _KEEP_EVERY_BYTES = 32 << 20  # at most so much is sent again after a kill
-_LONGEST_MIME_TYPE = 255
 
 
 def _require_version(request: Request) -> None:
@@ -149,7 +148,7 @@ async def create_upload(
         raise Refused("This file is empty. Please check it and send it again.")
     metadata = _read_metadata(upload_metadata)
     name = check_file_name(metadata.get("filename", ""))
-    mime_type = metadata.get("filetype", "")[:_LONGEST_MIME_TYPE] or None
+    mime_type = metadata.get("filetype", "")[:LONGEST_MIME_TYPE] or None
     upload_id = await run_in_threadpool(here.create, name, mime_type, upload_length)
     if request.headers.get("content-type") == _BYTES:
         await _append(request, here, upload_id, 0)

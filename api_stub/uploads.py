@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 router = APIRouter(prefix="/api", tags=["videos"])
 _ENVELOPE_BYTES = 1 << 16  # of a form beside its file
-_LONGEST_MIME_TYPE = 255
+LONGEST_MIME_TYPE = 255
 
 
 class FormFile:
@@ -90,7 +90,7 @@ class FormFile:
             if self.name is not None:
                 raise HTTPException(400, "This form holds more than one file. Please send them one at a time.")
             self.name = check_file_name(file_name.decode("utf-8", "replace"))
-            self.mime_type = self._headers.get(b"content-type", b"").decode("latin-1")[:_LONGEST_MIME_TYPE] or None
+            self.mime_type = self._headers.get(b"content-type", b"").decode("latin-1")[:LONGEST_MIME_TYPE] or None
             self._inside = True
         self._headers = {}
 

@@ -1,4 +1,4 @@
-"""Ids that sort by the time they were made."""
+"""Ids that sort by the time they were made, and ids read from names."""
 
 import os
 import time
@@ -11,3 +11,11 @@ def new_id() -> UUID:
     fraction = (rest << 12) // 1_000_000
     random = int.from_bytes(os.urandom(8), "big") & 0x3FFF_FFFF_FFFF_FFFF
     return UUID(int=milliseconds << 80 | 0x7 << 76 | fraction << 64 | 0x2 << 62 | random)
+
+
+def read_id(text: str) -> UUID | None:
+    """The id that is written so, or None where this is none: a folder of another's, say."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None

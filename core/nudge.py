@@ -54,6 +54,15 @@ class Listener:
         """Return True once there were nudges, or False after this long."""
         deadline = time.monotonic() + seconds
         try:
+            return self.receive(seconds)
+        except redis.RedisError:
+            time.sleep(max(0.0, deadline - time.monotonic()))
+            return False
+
+    def receive(self, seconds: float) -> bool:
+        """The same for those who have to know that Redis is away. Raises RedisError; the next call subscribes anew."""
+        deadline = time.monotonic() + seconds
+        try:
             while (left := deadline - time.monotonic()) > 0:
                 got = self._subscribed().get_message(timeout=left)
                 if got:
@@ -62,7 +71,7 @@ class Listener:
                     return True
         except redis.RedisError:
             self._nudges = None
-            time.sleep(max(0.0, deadline - time.monotonic()))
+            raise
         return False
 
     def _subscribed(self) -> redis.client.PubSub:

@@ -57,3 +57,16 @@ def find_last_check(session: Session, video_id: int) -> RowMapping | None:
     """The newest check of a video."""
     statement = text("SELECT * FROM confidentiality_checks WHERE video_id = :id ORDER BY id DESC LIMIT 1")
     return session.execute(statement, {"id": video_id}).mappings().one_or_none()
+
+
+def segment_times(segment: Mapping[str, Any]) -> tuple[float, float]:
+    """When a segment starts and ends, in seconds; checks made before this platform know whole ones only, as HH:MM:SS."""
+    start = float(segment.get("startSeconds", _seconds(segment["startTime"])))
+    return start, float(segment.get("endSeconds", _seconds(segment["endTime"])))
+
+
+def _seconds(clock: str) -> float:
+    total = 0.0
+    for part in clock.split(":"):
+        total = total * 60 + float(part)
+    return total

@@ -11,6 +11,7 @@ from sqlalchemy.sql.expression import bindparam
 from sqlalchemy.types import Uuid
 
 from core.errors import NotFound
+from core.ids import read_id
 from core.storage import Storage
 from db.engine import Database
 
@@ -100,19 +101,12 @@ def prune_uploads(database: Database, storage: Storage) -> int:
             ).scalars()
         )
     # A request that is still sending has no row yet, but an id that tells its age.
-    found = {made for name in storage.list_folders(FOLDER) if (made := _read_id(name)) is not None}
+    found = {made for name in storage.list_folders(FOLDER) if (made := read_id(name)) is not None}
     with database.jobs() as session:
         unnamed = found - _list_known(session, found)
     for upload_id in expired | unnamed:
         storage.remove_tree(folder(upload_id))
     return len(expired | unnamed)
-
-
-def _read_id(name: str) -> UUID | None:
-    try:
-        return UUID(name)
-    except ValueError:
-        return None  # not ours
 
 
 def _list_known(session: Session, upload_ids: Collection[UUID]) -> set[UUID]:
@@ -121,8 +115,6 @@ def _list_known(session: Session, upload_ids: Collection[UUID]) -> set[UUID]:
         SELECT u.id FROM unnest(:ids) u(id)
         WHERE EXISTS (SELECT 1 FROM jobs.uploads o WHERE o.id = u.id)
            OR EXISTS (SELECT 1 FROM public.video_files f WHERE f.key LIKE 'uploads/' || u.id || '/%')
-           OR EXISTS (SELECT 1 FROM public.video_ingest_requests r
-                      WHERE r.provider = 'upload' AND r.source_path LIKE 'uploads/' || u.id || '/%')
            OR to_timestamp(('x' || left(replace(u.id::text, '-', ''), 12))::bit(48)::bigint / 1000.0) > now() - :unnamed_after
     """).bindparams(bindparam("ids", type_=ARRAY(Uuid)))
     return set(session.execute(statement, {"ids": list(upload_ids), "unnamed_after": _UNNAMED_AFTER}).scalars())

@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from db import jobs, status
-from db.jobs import LimitKind, Pause, PauseKind
+from db.jobs import Pause, Scope
 
 
 def why_not_running(session: Session, job: Mapping[str, Any], *, now: datetime) -> str | None:
@@ -19,17 +19,18 @@ def why_not_running(session: Session, job: Mapping[str, Any], *, now: datetime) 
     step = next((one for one in steps if one["status"] in {"queued", "retrying"}), None)
     if step is None:
         return None
+    queue = next(queue for queue in status.list_queues(session) if queue.name == step["queue"])
     return (
         _paused(session, job, step)
         or _delayed(step, now)
-        or _without_worker(session, step)
+        or _without_worker(queue)
         or _limited(session, job, step)
-        or _behind(session, step)
+        or _behind(session, step, queue)
     )
 
 
 def _paused(session: Session, job: Mapping[str, Any], step: Mapping[str, Any]) -> str | None:
-    names = {PauseKind.QUEUE: step["queue"], PauseKind.PIPELINE: job["pipeline"], PauseKind.OWNER: job["owner_id"]}
+    names = {Scope.QUEUE: step["queue"], Scope.PIPELINE: job["pipeline"], Scope.OWNER: job["owner_id"]}
     begun = any(one["attempt"] > 0 for one in job["steps"])
     for pause in jobs.list_pauses(session):
         if pause.name == names[pause.kind] and not (pause.drain and begun):
@@ -38,7 +39,7 @@ def _paused(session: Session, job: Mapping[str, Any], step: Mapping[str, Any]) -
 
 
 def _told(pause: Pause) -> str:
-    what = "this owner's work" if pause.kind is PauseKind.OWNER else f"{pause.kind} {pause.name}"
+    what = "this owner's work" if pause.kind is Scope.OWNER else f"{pause.kind} {pause.name}"
     deed = "is being drained" if pause.drain else "is paused"
     return f"{what} {deed} since {pause.paused_at:%Y-%m-%d %H:%M} UTC{': ' + pause.reason if pause.reason else ''}"
 
@@ -48,15 +49,15 @@ def _delayed(step: Mapping[str, Any], now: datetime) -> str | None:
     return f"{step['name']} runs again in {seconds:.0f} s: {step['error'] or 'it asked to wait'}" if seconds > 0 else None
 
 
-def _without_worker(session: Session, step: Mapping[str, Any]) -> str | None:
-    return None if _queue(session, step).threads else f"no worker serves queue {step['queue']}"
+def _without_worker(queue: status.QueueStatus) -> str | None:
+    return None if queue.threads else f"no worker serves queue {queue.name}"
 
 
 def _limited(session: Session, job: Mapping[str, Any], step: Mapping[str, Any]) -> str | None:
     full = jobs.find_full(session, queue=step["queue"], pipeline=job["pipeline"], owner_id=job["owner_id"])
     if full is None:
         return None
-    what = "this owner" if full.kind is LimitKind.OWNER else f"{full.kind} {full.name}"
+    what = "this owner" if full.kind is Scope.OWNER else f"{full.kind} {full.name}"
     return f"{what} may run {full.most} at once, and does"
 
 
@@ -67,15 +68,10 @@ WHERE o.status IN ('queued', 'retrying') AND o.queue = s.queue AND o.owner_id = 
 """)
 
 
-def _behind(session: Session, step: Mapping[str, Any]) -> str:
-    queue = _queue(session, step)
+def _behind(session: Session, step: Mapping[str, Any], queue: status.QueueStatus) -> str:
     before = int(session.scalar(_BEFORE, {"id": step["id"]}) or 0)
     if queue.running < queue.threads and not before:
         return f"{step['name']} is about to start"
     threads = "the one thread" if queue.threads == 1 else f"all {queue.threads} threads"
     busy = f"{threads} of queue {queue.name} {'is' if queue.threads == 1 else 'are'} busy"
     return f"{busy}, and {before} of this owner's steps come before" if before else busy
-
-
-def _queue(session: Session, step: Mapping[str, Any]) -> status.QueueStatus:
-    return next(queue for queue in status.list_queues(session) if queue.name == step["queue"])

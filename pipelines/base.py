@@ -7,6 +7,7 @@ import pkgutil
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from typing import Any, Self
 from uuid import UUID
 
@@ -96,10 +97,16 @@ class Pipeline:
         raise NotFound(f"pipeline {self.name} has no step {name}; was the job made by another version?")
 
 
-def find_pipelines() -> dict[str, Pipeline]:
+def find_pipelines() -> Mapping[str, Pipeline]:
     """Every module of the package that has a PIPELINE, by name."""
+    return _find_in(tuple(pipelines.__path__))
+
+
+@cache
+def _find_in(folders: tuple[str, ...]) -> Mapping[str, Pipeline]:
+    """Looked for once: every claim and every job's end asks."""
     found: dict[str, Pipeline] = {}
-    for module in pkgutil.iter_modules(pipelines.__path__):
+    for module in pkgutil.iter_modules(folders):
         if not module.ispkg:
             pipeline = getattr(importlib.import_module(f"pipelines.{module.name}"), "PIPELINE", None)
             if isinstance(pipeline, Pipeline):

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from core.ids import read_id
 from core.log import get_logger
 from core.storage import Storage
 from db import jobs, videos
@@ -42,10 +43,8 @@ class Prune:
 
     def _claims(self) -> Iterator[UUID]:
         for name in self._storage.list_folders("attempts"):
-            try:
-                yield UUID(name)
-            except ValueError:
-                continue  # not ours
+            if claim_id := read_id(name):
+                yield claim_id
 
     def _prune(self, candidates: set[UUID]) -> int:
         """Listed before the rows are read: what is being written meanwhile belongs to a claim that is live then."""

@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from core.log import get_logger
-from core.nudge import CHANNEL
+from core.nudge import Listener
 from db import jobs
 from db.engine import Database
 from db.jobs import NOT_PAUSED
@@ -55,7 +55,7 @@ class Relay:
     def __init__(self, database: Database, redis_url: str) -> None:
         self._database = database
         self._redis = redis.Redis.from_url(redis_url, socket_timeout=5, socket_connect_timeout=2)
-        self._nudges = self._redis.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
+        self._nudges = Listener(redis_url)
         self._hinted: dict[UUID, float] = {}
         self._usage = Usage()
 
@@ -63,19 +63,12 @@ class Relay:
         """Tick at every nudge, and every second."""
         while True:
             try:
-                self._wait()
+                self._nudges.receive(_LOOK_SECONDS)
                 self.tick()
             except (redis.RedisError, SQLAlchemyError) as error:
                 _log.warning("relay.interrupted", error=type(error).__name__)
                 self._hinted.clear()
                 time.sleep(0.5)
-
-    def _wait(self) -> None:
-        if not self._nudges.subscribed:
-            self._nudges.subscribe(CHANNEL)
-        got = self._nudges.get_message(timeout=_LOOK_SECONDS)
-        while got:  # one look serves every nudge so far
-            got = self._nudges.get_message(timeout=0)
 
     def tick(self) -> None:
         """Hint what may run now."""

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from db.jobs import Limit, LimitKind
+from db.jobs import Limit, Scope
 
 HALF_LIFE_SECONDS = 600.0
 
@@ -52,7 +52,7 @@ class Slots:
 
     def __init__(self, limits: Sequence[Limit], running: Iterable[Running]) -> None:
         self._most = {(limit.kind, limit.name): limit.most for limit in limits}
-        self._count: Counter[tuple[LimitKind, str]] = Counter()
+        self._count: Counter[tuple[Scope, str]] = Counter()
         for step in running:
             self.take(step)
 
@@ -64,15 +64,15 @@ class Slots:
         """Tell whether no limit is in the way."""
         return all(self._count[key] < self._most_of(key) for key in _keys(step))
 
-    def _most_of(self, key: tuple[LimitKind, str]) -> float:
+    def _most_of(self, key: tuple[Scope, str]) -> float:
         return self._most.get(key, self._most.get((key[0], "*"), float("inf")))
 
 
-def _keys(step: Ready | Running) -> tuple[tuple[LimitKind, str], ...]:
+def _keys(step: Ready | Running) -> tuple[tuple[Scope, str], ...]:
     return (
-        (LimitKind.QUEUE, step.queue),
-        (LimitKind.PIPELINE, step.pipeline),
-        (LimitKind.OWNER, step.owner_id),
+        (Scope.QUEUE, step.queue),
+        (Scope.PIPELINE, step.pipeline),
+        (Scope.OWNER, step.owner_id),
     )
 
 

@@ -2,10 +2,10 @@
 
 import shutil
 from pathlib import Path
-from uuid import UUID
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from core.ids import read_id
 from core.log import get_logger
 from db import jobs
 from db.engine import Database
@@ -15,7 +15,8 @@ _log = get_logger(__name__)
 
 def prune_scratch(database: Database, scratch: Path) -> int:
     """Remove the folder of every attempt that is over; returns how many. Safe beside running ones."""
-    folders = {UUID(path.name): path for path in scratch.iterdir() if _is_claim(path.name)} if scratch.is_dir() else {}
+    paths = scratch.iterdir() if scratch.is_dir() else ()
+    folders = {claim_id: path for path in paths if (claim_id := read_id(path.name)) and claim_id.hex == path.name}
     if not folders:
         return 0
     try:
@@ -30,10 +31,3 @@ def prune_scratch(database: Database, scratch: Path) -> int:
     if left:
         _log.info("scratch.pruned", attempts=len(left))
     return len(left)
-
-
-def _is_claim(name: str) -> bool:
-    try:
-        return UUID(name).hex == name
-    except ValueError:
-        return False

@@ -1,1 +1,5 @@
 """The command line: `./askstephen WORD`."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]  # of the checkout

@@ -3,11 +3,9 @@
 import argparse
 import subprocess
 import sys
-from pathlib import Path
 
+from api_stub.cli import ROOT
 from core.errors import NotFound
-
-ROOT = Path(__file__).parents[2]
 
 
 def bench(options: argparse.Namespace) -> int:

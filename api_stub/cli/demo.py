@@ -18,12 +18,13 @@ from typing import Any
 
 import httpx
 
-from api_stub.cli.judge import Verdict, clock, judge, times
+from api_stub.cli import ROOT
+from api_stub.cli.judge import Verdict, clock, judge
 from core.errors import Transient
 from core.local_stack.programs import SAME
+from db.confidentiality import segment_times
 from pipelines.providers.sample import SAMPLES
 
-ROOT = Path(__file__).parents[2]
 CLIPS = ("talk", "clear")
 _START_SECONDS, _JOBS_SECONDS, _AWAY_SECONDS, _STOP_SECONDS = 90, 240, 45, 45
 _ENDED = ("succeeded", "failed", "cancelled", "quarantined")
@@ -183,7 +184,7 @@ def _show(watcher: _Watcher, clip: str, video: Mapping[str, Any]) -> list[Verdic
     verdicts = list(_look_at_outputs(watcher, media))
     check = watcher.json(f"/api/videos/{video['id']}/confidentiality-check")
     for segment in check["segments"] if check else ():
-        start, end = times(segment)
+        start, end = segment_times(segment)
         print(f"  {clock(start)}-{clock(end)}  {segment['severity']:<7} {segment['category']:<16} {segment['reason']}")
     truth = json.loads((SAMPLES / f"{clip}.spoken.json").read_text())
     verdicts += judge(truth, video=video, check=check, captions=watcher.text(f"{media}/captions_vtt"))

@@ -12,7 +12,6 @@ from functools import partial
 from pathlib import Path
 
 import psycopg
-from sqlalchemy.exc import SQLAlchemyError
 
 from core.children import Run
 from core.errors import AskStephenError, Misconfigured
@@ -63,7 +62,7 @@ def _postgres() -> str:
     try:
         with psycopg.connect(url.replace("+psycopg", ""), connect_timeout=5) as connection:
             return f"server {connection.info.server_version // 10_000} at DATABASE_URL"
-    except (psycopg.Error, SQLAlchemyError) as error:
+    except psycopg.Error as error:
         raise Misconfigured(
             f"DATABASE_URL is set, but nothing answers there ({type(error).__name__}): start it, or unset it"
         ) from error

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from db.confidentiality import segment_times
+
 TOLERANCE_SECONDS = 1.0
 MOST_WORD_ERRORS = 0.15  # of the words that were spoken
 FEWEST_WORDS_IN_TIME = 0.75  # of a sentence, in the captions that stand while it is spoken
@@ -124,7 +126,7 @@ def _is_of(segment: Mapping[str, Any], phrase: Mapping[str, Any]) -> bool:
 
 
 def _overlap(segment: Mapping[str, Any], phrase: Mapping[str, Any]) -> bool:
-    start, end = times(segment)
+    start, end = segment_times(segment)
     return (
         start <= float(phrase["end_seconds"]) + TOLERANCE_SECONDS and end >= float(phrase["start_seconds"]) - TOLERANCE_SECONDS
     )
@@ -132,25 +134,13 @@ def _overlap(segment: Mapping[str, Any], phrase: Mapping[str, Any]) -> bool:
 
 def _covers(segment: Mapping[str, Any], phrase: Mapping[str, Any], sentences: Sequence[Mapping[str, Any]]) -> bool:
     """Tell whether the segment begins with the phrase, or with the sentence it is in, and ends no earlier than it."""
-    start, end = times(segment)
+    start, end = segment_times(segment)
     beginnings = [phrase["start_seconds"]]
     beginnings += [
         one["start_seconds"] for one in sentences if one["start_seconds"] <= phrase["start_seconds"] <= one["end_seconds"]
     ]
     on_time = any(abs(start - beginning) <= TOLERANCE_SECONDS for beginning in beginnings)
     return on_time and end >= phrase["end_seconds"] - TOLERANCE_SECONDS
-
-
-def times(segment: Mapping[str, Any]) -> tuple[float, float]:
-    """When a segment starts and ends, in seconds."""
-    if "startSeconds" in segment:
-        return float(segment["startSeconds"]), float(segment["endSeconds"])
-    return _seconds(segment["startTime"]), _seconds(segment["endTime"])
-
-
-def _seconds(clock_text: str) -> float:
-    hours, minutes, seconds = clock_text.split(":")
-    return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
 
 
 def clock(seconds: float) -> str:

@@ -1,8 +1,6 @@
 """`key`: API keys of a running installation."""
 
 import argparse
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from uuid import UUID
 
@@ -57,10 +55,5 @@ def _day(moment: datetime | None) -> str:
     return f"{moment:%Y-%m-%d %H:%M}" if moment else "never"
 
 
-@contextmanager
-def _database(options: argparse.Namespace) -> Iterator[Database]:
-    database = Database(running_at(options.home)[0], connections=1)
-    try:
-        yield database
-    finally:
-        database.dispose()
+def _database(options: argparse.Namespace) -> Database:
+    return Database(running_at(options.home)[0], connections=1)

@@ -3,9 +3,8 @@
 import argparse
 import subprocess
 import sys
-from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from api_stub.cli import ROOT
 
 
 def soak(options: argparse.Namespace) -> int:

@@ -6,6 +6,7 @@ import socket
 import sys
 from pathlib import Path
 
+from api_stub.cli import ROOT
 from api_stub.cli.sample import take_sample
 from core.errors import Misconfigured
 from core.local_stack.runner import Runner, read_procfile
@@ -13,8 +14,6 @@ from core.local_stack.servers import Servers
 from core.settings import Settings
 from db import migrations, users
 from db.engine import Database
-
-ROOT = Path(__file__).parents[2]
 
 
 def up(options: argparse.Namespace) -> int:
@@ -26,7 +25,8 @@ def up(options: argparse.Namespace) -> int:
         migrations.upgrade(url)
         _remember(home, url, port)
         if "postgres" in servers.running and Settings().sample:
-            _take_sample(url)
+            with Database(url, connections=1) as database:
+                take_sample(database)
         environment = {
             **os.environ,
             **servers.environment,
@@ -46,14 +46,6 @@ def up(options: argparse.Namespace) -> int:
         return Runner(
             servers, processes, grace_seconds=grace, say=lambda words: print(words, file=sys.stderr, flush=True)
         ).run()
-
-
-def _take_sample(url: str) -> None:
-    database = Database(url, connections=1)
-    try:
-        take_sample(database)
-    finally:
-        database.dispose()
 
 
 def link(options: argparse.Namespace) -> int:
@@ -79,12 +71,8 @@ def _remember(home: Path, url: str, port: int) -> None:
 
 
 def _link(url: str, port: int) -> str:
-    database = Database(url, connections=1)
-    try:
-        with database.jobs() as session:
-            token = users.insert_sign_in_token(session, users.ensure_local_owner(session))
-    finally:
-        database.dispose()
+    with Database(url, connections=1) as database, database.jobs() as session:
+        token = users.insert_sign_in_token(session, users.ensure_local_owner(session))
     return f"http://127.0.0.1:{port}/sign-in?token={token}"
 
 

@@ -7,10 +7,8 @@ from typing import Any
 
 from sqlalchemy import RowMapping
 
-from db.confidentiality import SEVERITIES
-
-# Rules of the reviewer that name a stretch which nobody could check, rather than something that was found.
-UNCHECKED_RULES = frozenset({"not_understood", "not_english", "not_listened"})
+from db.confidentiality import SEVERITIES, segment_times
+from pipelines.providers.rules import UNCHECKED_RULES
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +71,7 @@ def read_check(row: RowMapping | None, duration_seconds: float) -> Check | None:
 
 
 def _finding(segment: Mapping[str, Any], duration_seconds: float) -> Finding:
-    start = float(segment.get("startSeconds", _seconds(segment["startTime"])))
-    end = float(segment.get("endSeconds", _seconds(segment["endTime"])))
+    start, end = segment_times(segment)
     left, right = (_percent(place, duration_seconds) for place in (start, end))
     return Finding(
         start,
@@ -88,14 +85,6 @@ def _finding(segment: Mapping[str, Any], duration_seconds: float) -> Finding:
         left,
         round(right - left, 2),
     )
-
-
-def _seconds(clock: str) -> float:
-    """`01:02:03` in seconds; checks made before this platform know whole seconds only."""
-    total = 0.0
-    for part in clock.split(":"):
-        total = total * 60 + float(part)
-    return total
 
 
 def _percent(seconds: float, duration_seconds: float) -> float:

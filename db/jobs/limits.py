@@ -1,35 +1,27 @@
 """How many steps may run at once: of a queue, a pipeline or an owner. Counted from the rows that run, never kept as a number."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from core.errors import Invalid, NotFound
 from db.engine import MOVED
+from db.jobs.scope import Scope
 
 _HEAVIEST = 100
-
-
-class LimitKind(StrEnum):
-    """What a limit is of; also the column of a step that names it, but for `_id`."""
-
-    QUEUE = "queue"
-    PIPELINE = "pipeline"
-    OWNER = "owner"
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
     """At most this many steps of it run at once. The name `*`: of each that has no limit of its own."""
 
-    kind: LimitKind
+    kind: Scope
     name: str
     most: int
 
 
-def set_limit(session: Session, kind: LimitKind, name: str, most: int | None) -> None:
+def set_limit(session: Session, kind: Scope, name: str, most: int | None) -> None:
     """Hold from now on, or with None no longer. What runs already is left alone. Raises Invalid."""
     if most is not None and most < 0:
         raise Invalid("a limit is 0 or more")
@@ -50,7 +42,7 @@ def set_limit(session: Session, kind: LimitKind, name: str, most: int | None) ->
 def list_limits(session: Session) -> list[Limit]:
     """Every limit."""
     rows = session.execute(text("SELECT kind, name, most FROM jobs.limits ORDER BY kind, name"))
-    return [Limit(LimitKind(row.kind), row.name, row.most) for row in rows]
+    return [Limit(Scope(row.kind), row.name, row.most) for row in rows]
 
 
 # A name of its own counts before `*`; always in one order, because locks are taken in it.
@@ -61,9 +53,9 @@ WHERE l.name IN (n.name, '*') ORDER BY l.kind, l.name = '*'
 """)
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:kind || ' ' || :name, 7310200))")
 _RUNNING = {
-    LimitKind.QUEUE: text("SELECT count(*) FROM jobs.job_steps WHERE status = 'running' AND queue = :name"),
-    LimitKind.PIPELINE: text("SELECT count(*) FROM jobs.job_steps WHERE status = 'running' AND pipeline = :name"),
-    LimitKind.OWNER: text("SELECT count(*) FROM jobs.job_steps WHERE status = 'running' AND owner_id = :name"),
+    Scope.QUEUE: text("SELECT count(*) FROM jobs.job_steps WHERE status = 'running' AND queue = :name"),
+    Scope.PIPELINE: text("SELECT count(*) FROM jobs.job_steps WHERE status = 'running' AND pipeline = :name"),
+    Scope.OWNER: text("SELECT count(*) FROM jobs.job_steps WHERE status = 'running' AND owner_id = :name"),
 }
 
 
@@ -71,12 +63,12 @@ def find_full(session: Session, *, queue: str, pipeline: str, owner_id: str) -> 
     """A limit that keeps a step of these from running now, if one does."""
     for limit in session.execute(_APPLYING, {"queue": queue, "pipeline": pipeline, "owner": owner_id}).all():
         if _count_running(session, limit.kind, limit.name) >= limit.most:
-            return Limit(LimitKind(limit.kind), limit.name, limit.most)
+            return Limit(Scope(limit.kind), limit.name, limit.most)
     return None
 
 
 def _count_running(session: Session, kind: str, name: str) -> int:
-    return int(session.scalar(_RUNNING[LimitKind(kind)], {"name": name}) or 0)
+    return int(session.scalar(_RUNNING[Scope(kind)], {"name": name}) or 0)
 
 
 def has_room(session: Session, *, queue: str, pipeline: str, owner_id: str) -> bool:

@@ -319,8 +319,15 @@ def advance(session: Session, job_id: UUID) -> None:
         _free_key(session, job_id)
 
 
-_TAKE_KEY = text("INSERT INTO jobs.unique_keys (pipeline, key, job_id) VALUES (:pipeline, :key, :job_id)")
+_TAKE_KEY = text("""
+INSERT INTO jobs.unique_keys (pipeline, key, job_id) VALUES (:pipeline, :key, :job_id) ON CONFLICT DO NOTHING RETURNING 1
+""")
 _FREE_KEY = text("DELETE FROM jobs.unique_keys WHERE job_id = :job_id RETURNING pipeline, key, replay")
+
+
+def take_key(session: Session, pipeline: str, key: str, job_id: UUID) -> bool:
+    """Let this job hold the unique key; False when another one does."""
+    return session.execute(_TAKE_KEY, {"pipeline": pipeline, "key": key, "job_id": job_id}).first() is not None
 
 
 def _free_key(session: Session, job_id: UUID) -> None:
@@ -330,7 +337,7 @@ def _free_key(session: Session, job_id: UUID) -> None:
         return
     new = {**freed.replay, "steps": [NewStep(**{**step, "after": tuple(step["after"])}) for step in freed.replay["steps"]]}
     again = insert_job(session, **new, unique_key=freed.key)
-    session.execute(_TAKE_KEY, {"pipeline": freed.pipeline, "key": freed.key, "job_id": again})
+    take_key(session, freed.pipeline, freed.key, again)
 
 
 def settled(session: Session, job_id: UUID) -> None:

@@ -6,7 +6,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from core.errors import Conflict, NotFound
-from db.jobs.machine import advance, lock, settled
+from db.jobs.machine import advance, lock, settled, take_key
 
 
 def request_cancel(session: Session, job_id: UUID) -> None:
@@ -51,18 +51,10 @@ def retry(session: Session, job_id: UUID, *, step: str | None = None) -> None:
         raise NotFound(f"there is no job {job_id}")
     if row.finished_at is None:
         raise Conflict(f"job {job_id} has not ended; cancel it first")
-    if row.unique_key is not None:
-        _take_key_again(session, job_id, row.pipeline, row.unique_key)
+    if row.unique_key is not None and not take_key(session, row.pipeline, row.unique_key, job_id):
+        raise Conflict(f"job {job_id} cannot run again now: another one for the same has not ended")
     if not session.execute(_RESET, {"job_id": job_id, "step": step}).all():
         raise Conflict(f"job {job_id} has nothing to run again" if step is None else f"job {job_id} has no step {step!r}")
     session.execute(text("UPDATE jobs.jobs SET cancel_requested_at = NULL, finished_at = NULL WHERE id = :id"), {"id": job_id})
     advance(session, job_id)
     settled(session, job_id)
-
-
-def _take_key_again(session: Session, job_id: UUID, pipeline: str, key: str) -> None:
-    statement = text("""
-        INSERT INTO jobs.unique_keys (pipeline, key, job_id) VALUES (:pipeline, :key, :job_id) ON CONFLICT DO NOTHING RETURNING 1
-    """)
-    if session.execute(statement, {"pipeline": pipeline, "key": key, "job_id": job_id}).first() is None:
-        raise Conflict(f"job {job_id} cannot run again now: another one for the same has not ended")

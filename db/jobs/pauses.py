@@ -2,28 +2,20 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from core.errors import Invalid, NotFound
 from db.engine import MOVED
-
-
-class PauseKind(StrEnum):
-    """What a pause is of."""
-
-    QUEUE = "queue"
-    PIPELINE = "pipeline"
-    OWNER = "owner"
+from db.jobs.scope import Scope
 
 
 @dataclass(frozen=True, slots=True)
 class Pause:
     """One thing that stands still. Draining lets jobs that have begun come to their end."""
 
-    kind: PauseKind
+    kind: Scope
     name: str
     drain: bool
     paused_by: str
@@ -40,12 +32,10 @@ NOT EXISTS (
 """
 
 
-def pause(
-    session: Session, kind: PauseKind, name: str, *, paused_by: str, reason: str | None = None, drain: bool = False
-) -> None:
+def pause(session: Session, kind: Scope, name: str, *, paused_by: str, reason: str | None = None, drain: bool = False) -> None:
     """Let nothing of it start, or with `drain` nothing that has not begun; may be repeated, the last word counts. Raises Invalid."""
     known = text("SELECT 1 FROM jobs.queues WHERE name = :name")
-    if kind is PauseKind.QUEUE and session.execute(known, {"name": name}).first() is None:
+    if kind is Scope.QUEUE and session.execute(known, {"name": name}).first() is None:
         raise Invalid(f"there is no queue {name!r}")
     session.execute(
         text("""
@@ -56,7 +46,7 @@ def pause(
     )
 
 
-def resume(session: Session, kind: PauseKind, name: str) -> None:
+def resume(session: Session, kind: Scope, name: str) -> None:
     """Let it run again. Raises NotFound when it is not paused."""
     statement = text("DELETE FROM jobs.pauses WHERE kind = :kind AND name = :name RETURNING 1")
     if session.execute(statement, {"kind": kind, "name": name}).first() is None:
@@ -69,4 +59,4 @@ def list_pauses(session: Session) -> list[Pause]:
     rows = session.execute(
         text("SELECT kind, name, drain, paused_by, reason, paused_at FROM jobs.pauses ORDER BY paused_at")
     ).mappings()
-    return [Pause(**{**row, "kind": PauseKind(row["kind"])}) for row in rows]
+    return [Pause(**{**row, "kind": Scope(row["kind"])}) for row in rows]

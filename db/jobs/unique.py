@@ -14,7 +14,7 @@ from sqlalchemy.sql.expression import bindparam
 from core.errors import Conflict
 from core.ids import new_id
 from db.engine import Role, acting_as
-from db.jobs.machine import NewStep, insert_job, lock
+from db.jobs.machine import NewStep, insert_job, lock, take_key
 from db.jobs.operate import request_cancel
 
 
@@ -27,10 +27,6 @@ class OnConflict(StrEnum):
     REPLAY = "replay"  # it runs once that one has ended; of several that wait so, the last
 
 
-_TAKE = text("""
-INSERT INTO jobs.unique_keys (pipeline, key, job_id) VALUES (:pipeline, :key, :job_id)
-ON CONFLICT DO NOTHING RETURNING job_id
-""")
 _HOLDER = text("SELECT job_id FROM jobs.unique_keys WHERE pipeline = :pipeline AND key = :key")
 _HAND_OVER = text("UPDATE jobs.unique_keys SET job_id = :job_id, replay = NULL WHERE pipeline = :pipeline AND key = :key")
 _REPLAY = text("UPDATE jobs.unique_keys SET replay = :replay WHERE pipeline = :pipeline AND key = :key").bindparams(
@@ -65,7 +61,7 @@ def insert_unique_job(
     while True:
         job_id = new_id()
         with acting_as(session, Role.JOBS):
-            took = session.execute(_TAKE, {"pipeline": pipeline, "key": owned, "job_id": job_id}).first() is not None
+            took = take_key(session, pipeline, owned, job_id)
             holder = None if took else _lock_holder(session, pipeline, owned)
         if took:
             return insert_job(session, **new, steps=steps, unique_key=owned, job_id=job_id)

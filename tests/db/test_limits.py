@@ -8,11 +8,11 @@ from sqlalchemy import text
 from core.errors import Invalid
 from db import jobs
 from db.engine import Database
-from db.jobs import LimitKind
+from db.jobs import Scope
 from tests.db.test_jobs import insert, take
 
 
-def limit(database: Database, kind: LimitKind, name: str, most: int | None) -> None:
+def limit(database: Database, kind: Scope, name: str, most: int | None) -> None:
     with database.jobs() as session:
         jobs.set_limit(session, kind, name, most)
 
@@ -32,7 +32,7 @@ def at_once(tasks: list[Callable[[], object]]) -> None:
 
 @pytest.mark.parametrize(("kind", "name"), [("queue", "io"), ("pipeline", "p"), ("owner", "local-owner"), ("owner", "*")])
 def test_claims_at_once_do_not_exceed_a_limit(database: Database, owner: str, kind: str, name: str):
-    limit(database, LimitKind(kind), name, 3)
+    limit(database, Scope(kind), name, 3)
     job_ids = [insert(database, owner) for _ in range(10)]
 
     def claim(job_id: UUID) -> Callable[[], object]:
@@ -43,19 +43,19 @@ def test_claims_at_once_do_not_exceed_a_limit(database: Database, owner: str, ki
 
 
 def test_a_limit_that_is_taken_away_no_longer_holds(database: Database, owner: str):
-    limit(database, LimitKind.QUEUE, "io", 0)
+    limit(database, Scope.QUEUE, "io", 0)
     job_id = insert(database, owner)
     assert take(database, job_id) is None
-    limit(database, LimitKind.QUEUE, "io", None)
+    limit(database, Scope.QUEUE, "io", None)
     assert take(database, job_id) is not None
 
 
 def test_a_limit_of_something_else_does_not_hold(database: Database, owner: str):
-    limit(database, LimitKind.QUEUE, "ai", 0)
-    limit(database, LimitKind.OWNER, "bela", 0)
+    limit(database, Scope.QUEUE, "ai", 0)
+    limit(database, Scope.OWNER, "bela", 0)
     assert take(database, insert(database, owner)) is not None
 
 
 def test_a_limit_below_zero_is_refused(database: Database):
     with pytest.raises(Invalid):
-        limit(database, LimitKind.QUEUE, "io", -1)
+        limit(database, Scope.QUEUE, "io", -1)

@@ -6,7 +6,7 @@ from sqlalchemy import text
 
 from db import jobs, status
 from db.engine import Database
-from db.jobs import LimitKind
+from db.jobs import Scope
 from db.why import why_not_running
 from tests.db.test_jobs import insert, take
 
@@ -41,7 +41,7 @@ def test_those_that_come_before_are_counted(database: Database, owner: str, thre
 def test_a_limit_is_named_with_its_number(database: Database, owner: str, threads: int):
     first, second = insert(database, owner), insert(database, owner)
     with database.jobs() as session:
-        jobs.set_limit(session, LimitKind.OWNER, "*", 1)
+        jobs.set_limit(session, Scope.OWNER, "*", 1)
     take(database, first)
     assert why(database, second) == "this owner may run 1 at once, and does"
 

@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from db import jobs
 from db.engine import Database
-from db.jobs import LimitKind, NewStep, PauseKind
+from db.jobs import NewStep, Scope
 from scheduler.relay import Relay
 from workers.broker import hints_key
 
@@ -82,7 +82,7 @@ def test_what_is_urgent_goes_first_within_its_owner(database: Database, relay: R
 def test_a_limit_is_kept_by_what_is_hinted(database: Database, relay: Relay, wire: redis.Redis):
     insert(database, "anna", 10)
     with database.jobs() as session:
-        jobs.set_limit(session, LimitKind.OWNER, "*", 1)
+        jobs.set_limit(session, Scope.OWNER, "*", 1)
     relay.tick()
     relay.tick()
     assert len(hinted(wire)) == 1
@@ -92,7 +92,7 @@ def test_a_limit_is_kept_by_what_is_hinted(database: Database, relay: Relay, wir
 def test_what_is_paused_is_not_hinted(database: Database, relay: Relay, wire: redis.Redis, kind: str, name: str):
     insert(database, "anna", 3)
     with database.jobs() as session:
-        jobs.pause(session, PauseKind(kind), name, paused_by="test")
+        jobs.pause(session, Scope(kind), name, paused_by="test")
     relay.tick()
     assert hinted(wire) == []
 

