@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -46,13 +47,29 @@ def admin_url(stack: Servers) -> str:
     return stack.environment["DATABASE_URL"].replace("@/askstephen", "@/postgres")
 
 
-@pytest.fixture
-def database_url(stack: Servers) -> Iterator[str]:
+@contextmanager
+def cloned(stack: Servers) -> Iterator[str]:
+    """The URL of a migrated database, which is gone afterwards."""
     name = f"t{uuid4().hex}"
     with psycopg.connect(admin_url(stack), autocommit=True) as admin:
         admin.execute(f"CREATE DATABASE {name} TEMPLATE askstephen STRATEGY FILE_COPY")
         yield stack.environment["DATABASE_URL"].replace("@/askstephen", f"@/{name}")
         admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@contextmanager
+def opened(url: str) -> Iterator[Database]:
+    """A database as processes open theirs, with the local owner in it."""
+    with Database(url, connections=12, settle=settle) as made:
+        with made.jobs() as session:
+            users.ensure_local_owner(session)
+        yield made
+
+
+@pytest.fixture
+def database_url(stack: Servers) -> Iterator[str]:
+    with cloned(stack) as url:
+        yield url
 
 
 @pytest.fixture
@@ -62,11 +79,8 @@ def redis_url(stack: Servers) -> str:
 
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
-    made = Database(database_url, connections=12, settle=settle)
-    with made.jobs() as session:
-        users.ensure_local_owner(session)
-    yield made
-    made.dispose()
+    with opened(database_url) as made:
+        yield made
 
 
 @pytest.fixture

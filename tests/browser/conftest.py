@@ -1,8 +1,6 @@
 from collections.abc import Iterator
 from pathlib import Path
-from uuid import uuid4
 
-import psycopg
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
@@ -11,12 +9,10 @@ from core.local_stack.servers import Servers
 from core.sandbox.run import Sandbox
 from core.settings import Settings
 from core.storage import FolderStorage
-from db import users
 from db.engine import Database
-from pipelines.base import settle
 from tests.browser.chromium import launch, uncomplaining
 from tests.browser.served import Served, cut_talk, serve, take_in
-from tests.conftest import admin_url
+from tests.conftest import cloned, opened
 from tests.kit import Worker
 from tests.media import make_clip
 
@@ -39,18 +35,9 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def worker_of_all(stack: Servers, sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
-    name = f"t{uuid4().hex}"
     folder = tmp_path_factory.mktemp("served")
-    with psycopg.connect(admin_url(stack), autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name} TEMPLATE askstephen STRATEGY FILE_COPY")
-        database = Database(
-            stack.environment["DATABASE_URL"].replace("@/askstephen", f"@/{name}"), connections=12, settle=settle
-        )
-        with database.jobs() as session:
-            users.ensure_local_owner(session)
+    with cloned(stack) as url, opened(url) as database:
         yield Worker(database, FolderStorage(folder / "storage"), sandbox, folder / "attempts")
-        database.dispose()
-        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from core.sandbox.isolation import Isolation, isolation
 from core.sandbox.run import Sandbox
 from core.settings import SandboxMode
 from tests.conftest import wait_until
+from tests.kit import let_in
 
 ROOT = Path(__file__).parents[2]
 
@@ -78,10 +79,7 @@ def sandbox() -> Sandbox:
 
 @pytest.fixture
 def tmp_path(tmp_path: Path) -> Path:
-    if os.geteuid() == 0:  # without namespaces, the user whom the child becomes must be able to walk there
-        for path in (tmp_path, *tmp_path.parents[:-2]):
-            path.chmod(0o711)
-    return tmp_path
+    return let_in(tmp_path)
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """The same calls in the real sandbox, whose child may be another user without a network."""
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from core.children import Limits, Output
 from core.errors import Refused
 from core.sandbox.run import Sandbox
 from pipelines.providers.ffmpeg import extract_audio, make_ladder, probe, verify_ladder
+from tests.kit import let_in
 from tests.media import make_clip
 from tests.pipelines.providers.ffmpeg.bombs import make_bomb
 
@@ -38,10 +38,7 @@ class SandboxRun:
 
 @pytest.fixture
 def tmp_path(tmp_path: Path) -> Path:
-    if os.geteuid() == 0:  # without namespaces, the user whom the child becomes must be able to walk there
-        for path in (tmp_path, *tmp_path.parents[:-2]):
-            path.chmod(0o711)
-    return tmp_path
+    return let_in(tmp_path)
 
 
 @pytest.fixture
