@@ -1,14 +1,18 @@
 """Connections and transactions. Every transaction starts by naming its role and its user; nobody else opens one."""
 
-from collections.abc import Callable, Collection, Iterator
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
-from typing import Self
+from typing import Any, Self
 from uuid import UUID
 
 import sqlalchemy
-from sqlalchemy import text
+from sqlalchemy import event, text
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.orm import Session
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from core.errors import Misconfigured
 
@@ -20,9 +24,14 @@ class Role(StrEnum):
     JOBS = "askstephen_jobs"  # relay, claim, rescue, schedules: the schema `jobs`
 
 
+_USED_AT = "when a connection went back to the pool"
+_TRUSTED_SECONDS = 1.0
 MOVED = "a job moved"  # keys in a session's info
-SETTLED = "jobs that ended, or were opened again"
+SETTLED = "the pipelines of jobs that ended, or were opened again"
 _IDENTIFY = text("SELECT set_config('role', :role, true), set_config('app.user_id', :user_id, true)")
+_IDENTIFY_NOT_DURABLE = text("""
+SELECT set_config('role', :role, true), set_config('app.user_id', :user_id, true), set_config('synchronous_commit', 'off', true)
+""")
 
 
 class Database:
@@ -34,15 +43,14 @@ class Database:
         *,
         connections: int = 4,
         nudge: Callable[[], object] = lambda: None,
-        settle: Callable[[Session, Collection[UUID]], None] = lambda _session, _jobs: None,
+        settle: Callable[[Session, Mapping[UUID, str]], None] = lambda _session, _pipelines: None,
     ) -> None:
         self._nudge = nudge  # called after each commit that moved a job
-        self._settle = settle  # called before each commit that ended jobs or opened them again
+        self._settle = settle  # called before each commit that ended jobs or opened them again, with each one's pipeline
         self.engine = sqlalchemy.create_engine(
             driver_url(url),
             pool_size=connections,
             max_overflow=0,
-            pool_pre_ping=True,
             pool_timeout=10,
             hide_parameters=True,  # an error that is logged would quote transcripts and tokens
             connect_args={
@@ -50,6 +58,8 @@ class Database:
                 "connect_timeout": 5,
             },
         )
+        event.listen(self.engine, "checkin", _note_use)
+        event.listen(self.engine, "checkout", self._ping)
 
     @contextmanager
     def tenant(self, user_id: str) -> Iterator[Session]:
@@ -58,20 +68,28 @@ class Database:
             yield session
 
     @contextmanager
-    def jobs(self) -> Iterator[Session]:
-        """A transaction of the job core."""
-        with self._transaction(Role.JOBS, "") as session:
+    def jobs(self, *, durable: bool = True) -> Iterator[Session]:
+        """A transaction of the job core. One that is not durable may be undone by a crash of the server just after its commit."""
+        with self._transaction(Role.JOBS, "", durable=durable) as session:
             yield session
 
     @contextmanager
-    def _transaction(self, role: Role, user_id: str) -> Iterator[Session]:
+    def _transaction(self, role: Role, user_id: str, *, durable: bool = True) -> Iterator[Session]:
         with Session(self.engine) as session, session.begin():
-            become(session, role, user_id)
+            session.execute(_IDENTIFY if durable else _IDENTIFY_NOT_DURABLE, {"role": role.value, "user_id": user_id})
             yield session
             if settled := session.info.get(SETTLED):
                 self._settle(session, settled)
         if session.info.get(MOVED):
             self._nudge()
+
+    def _ping(self, connection: Any, record: ConnectionPoolEntry, _proxy: object) -> None:  # noqa: ANN401  (SQLAlchemy's)
+        """Ask a connection that nobody used for a while whether the server is still there; if not, another one is made."""
+        if time.monotonic() - record.info.get(_USED_AT, math.inf) > _TRUSTED_SECONDS:
+            try:
+                self.engine.dialect.do_ping(connection)
+            except self.engine.dialect.loaded_dbapi.Error as error:
+                raise DisconnectionError from error
 
     def dispose(self) -> None:
         """Close every idle connection."""
@@ -82,6 +100,10 @@ class Database:
 
     def __exit__(self, *_error: object) -> None:
         self.dispose()
+
+
+def _note_use(_connection: object, record: ConnectionPoolEntry) -> None:
+    record.info[_USED_AT] = time.monotonic()
 
 
 @contextmanager

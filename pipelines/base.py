@@ -4,10 +4,10 @@ import dataclasses
 import importlib
 import json
 import pkgutil
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, Self
 from uuid import UUID
 
@@ -72,7 +72,7 @@ class Unique:
         return json.dumps([args[name] for name in self.by], sort_keys=True)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Pipeline:
     """A named DAG of steps and the type of its arguments (a frozen dataclass).
 
@@ -86,8 +86,20 @@ class Pipeline:
     follow: Callable[[Session, RowMapping], None] | None = None
     unique: Unique | None = None
 
-    def rows(self) -> list[jobs.NewStep]:
-        return [step.row() for step in self.steps]
+    @cached_property
+    def rows(self) -> tuple[jobs.NewStep, ...]:
+        """Its steps as the job core knows them."""
+        return tuple(step.row() for step in self.steps)
+
+    @cached_property
+    def adapter(self) -> TypeAdapter[Any]:
+        """Validates its arguments."""
+        return TypeAdapter(self.args)
+
+    @cached_property
+    def arguments(self) -> frozenset[str]:
+        """The names of its arguments."""
+        return frozenset(field.name for field in dataclasses.fields(self.args))
 
     def step(self, name: str) -> Step:
         """The step of that name. Raises NotFound."""
@@ -135,36 +147,55 @@ def enqueue(
 
     `priority`: 0 goes first, 3 last. Raises NotFound, Invalid, Conflict.
     """
+    return enqueue_many(session, name, [args], owner_id=owner_id, subject=subject, priority=priority)[0]
+
+
+def enqueue_many(
+    session: Session,
+    name: str,
+    args: Sequence[Mapping[str, object]],
+    *,
+    owner_id: str,
+    subject: str | None = None,
+    priority: int = jobs.DEFAULT_PRIORITY,
+) -> list[UUID]:
+    """One job for each of `args`, as `enqueue` does; where the pipeline is not unique, in a few statements for all."""
     pipeline = get_pipeline(name)
-    unknown = set(args) - {field.name for field in dataclasses.fields(pipeline.args)}
-    if unknown:
-        raise Invalid(f"arguments of {name}: unknown: {', '.join(sorted(unknown))}")
-    adapter = TypeAdapter(pipeline.args)
-    try:
-        valid = adapter.dump_python(adapter.validate_python(dict(args)), mode="json")
-    except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
-        raise Invalid(f"arguments of {name}: {problems}") from None
+    valid = [_validated(pipeline, each) for each in args]
     if not 0 <= priority <= _LOWEST_PRIORITY:
         raise Invalid(f"priority of {name}: 0 to {_LOWEST_PRIORITY}, not {priority}")
-    new: dict[str, Any] = {"pipeline": name, "owner_id": owner_id, "args": valid, "subject": subject, "priority": priority}
+    new: dict[str, Any] = {"pipeline": name, "owner_id": owner_id, "subject": subject, "priority": priority}
     if pipeline.unique is None:
-        return jobs.insert_job(session, **new, steps=pipeline.rows())
-    key, on_conflict = pipeline.unique.key(valid), pipeline.unique.on_conflict
-    return jobs.insert_unique_job(session, **new, steps=pipeline.rows(), key=key, on_conflict=on_conflict)
+        return jobs.insert_jobs(session, **new, args=valid, steps=pipeline.rows)
+    key, on_conflict = pipeline.unique.key, pipeline.unique.on_conflict
+    return [
+        jobs.insert_unique_job(session, **new, args=each, steps=pipeline.rows, key=key(each), on_conflict=on_conflict)
+        for each in valid
+    ]
 
 
-def settle(session: Session, job_ids: Collection[UUID]) -> None:
+def _validated(pipeline: Pipeline, args: Mapping[str, object]) -> Mapping[str, Any]:
+    if unknown := args.keys() - pipeline.arguments:
+        raise Invalid(f"arguments of {pipeline.name}: unknown: {', '.join(sorted(unknown))}")
+    try:
+        valid: Mapping[str, Any] = pipeline.adapter.dump_python(pipeline.adapter.validate_python(dict(args)), mode="json")
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+        raise Invalid(f"arguments of {pipeline.name}: {problems}") from None
+    return valid
+
+
+def settle(session: Session, pipeline_of: Mapping[UUID, str]) -> None:
     """Let the pipelines of these jobs follow them; for `Database(settle=…)`. What goes wrong there does not undo the move."""
-    for job_id in sorted(job_ids):
-        become(session, Role.JOBS, "")
-        job = status.get_job(session, job_id)
-        follow = pipeline.follow if (pipeline := find_pipelines().get(job["pipeline"])) else None
+    for job_id, name in sorted(pipeline_of.items()):
+        follow = pipeline.follow if (pipeline := find_pipelines().get(name)) else None
         if follow is None:
             continue
+        become(session, Role.JOBS, "")
+        job = status.get_job(session, job_id)
         try:
             with session.begin_nested():
                 become(session, Role.TENANT, job["owner_id"])
                 follow(session, job)
         except (AskStephenError, SQLAlchemyError):
-            _log.exception("job.not_followed", job_id=str(job_id), pipeline=job["pipeline"])
+            _log.exception("job.not_followed", job_id=str(job_id), pipeline=name)

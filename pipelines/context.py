@@ -1,12 +1,13 @@
 """What a running step sees of the platform."""
 
+import dataclasses
+import json
+import math
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
-from threading import Event
 from typing import Any
 
 from sqlalchemy import text
@@ -32,7 +33,6 @@ class Context:
         storage: Storage,
         scratch: Path,
         sandbox: Sandbox,
-        deadline: timedelta,
     ) -> None:
         self.held = held
         self.args: dict[str, Any] = held.args
@@ -41,22 +41,25 @@ class Context:
         self.storage = storage
         self.ended = False
         self.last_progress: tuple[float | None, str | None] = (None, None)
-        self.replaced, self.cancelled, self.released = Event(), Event(), Event()
-        self.deadline_at = time.monotonic() + deadline.total_seconds()
+        self.replaced = self.cancelled = self.released = False
+        self.deadline_at = math.inf  # until the step begins
         self._steps = steps
         self._database = database
         self._sandbox = sandbox
         self._folder = scratch / held.claim_id.hex
+        self._made_folder = False
 
     @property
     def folder(self) -> Path:
         """The attempt's own folder; gone when the attempt has ended."""
         self._folder.mkdir(parents=True, exist_ok=True)
+        self._made_folder = True
         return self._folder
 
     def remove_folder(self) -> None:
-        """Remove the attempt's folder."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        """Remove the attempt's folder, if it has one."""
+        if self._made_folder:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     def key(self, name: str) -> str:
         """A storage key that belongs to this attempt."""
@@ -64,8 +67,7 @@ class Context:
 
     def stopping(self) -> bool:
         """Tell whether the step should come to an end."""
-        told = self.replaced.is_set() or self.cancelled.is_set() or self.released.is_set()
-        return told or self.overdue_seconds() > 0
+        return self.replaced or self.cancelled or self.released or self.overdue_seconds() > 0
 
     def overdue_seconds(self) -> float:
         """How long ago the step should have come to its end; negative before."""
@@ -73,11 +75,11 @@ class Context:
 
     def check(self) -> None:
         """Raise Replaced, Cancelled, Released or Overdue when the step should come to an end."""
-        if self.replaced.is_set():
+        if self.replaced:
             raise Replaced(f"another attempt holds step {self.held.step}")
-        if self.cancelled.is_set():
+        if self.cancelled:
             raise Cancelled(f"job {self.held.job_id} was asked to stop")
-        if self.released.is_set():
+        if self.released:
             raise Released(f"this worker is stopping; step {self.held.step} goes back")
         if self.overdue_seconds() > 0:
             raise Overdue(f"step {self.held.step} took longer than its deadline and was ended")
@@ -138,6 +140,17 @@ class Context:
             become(session, Role.TENANT, owner)
             yield session
 
+    def success(self, result: object = None, *, write: Callable[[Session], None] | None = None) -> jobs.Success:
+        """How this step ends well."""
+        return jobs.Success(self.held, self._steps, None if result is None else json.dumps(result), write=write)
+
+    def finish(self, write: Callable[[Session], None], result: object = None) -> jobs.Success:
+        """For `return ctx.finish(write)`: product rows that are written with the step's end, in one transaction with other steps'.
+
+        `write` sees what the job's owner sees. It may be called twice, where another's failed; what it does must be rows only.
+        """
+        return self.success(result, write=write)
+
     @contextmanager
     def complete(self, result: object = None, *, parts: Sequence[object] = ()) -> Iterator[Session]:
         """Product rows, the step's end and what it unblocks, in one transaction. Raises Replaced before the block runs."""
@@ -145,5 +158,5 @@ class Context:
             yield session
             session.flush()
             become(session, Role.JOBS, "")
-            jobs.succeed(session, self.held, result=result, parts=parts, steps=self._steps)
+            jobs.succeed(session, [dataclasses.replace(self.success(result), parts=parts)])
         self.ended = True

@@ -1,52 +1,34 @@
 """Decides what may run now, and hints it to live workers. Which steps are hinted is remembered here only: the claim decides."""
 
+import math
 import time
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 import redis
-from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import Session
 
 from core.log import get_logger
 from core.nudge import Listener
-from db import jobs
 from db.engine import Database
-from db.jobs import NOT_PAUSED
-from scheduler.share import Ready, Running, Slots, Usage, choose
-from workers.broker import hints_key
+from scheduler.ready import Ready, Situation, find_situation, list_ready
+from scheduler.share import SHORTEST_SECONDS, Room, Slots, Usage, choose
+from workers.broker import hints_key, write_hint
 
 _log = get_logger(__name__)
-_LOCK = 7_310_102  # one relay decides at a time, tick by tick
+_ALIVE = "hints:alive"  # gone when Redis lost its memory, and the hints with it
 _HINT_AGAIN_SECONDS = 2.0
 _LOOK_SECONDS = 1.0
+_HINT_SECONDS = 0.05  # of short steps in one hint
+_HINTS_IN_ADVANCE = 4  # of short steps, for each thread
+_REST = 3.0  # between two looks at the rows, in times of what the last one took
 
-# A worker unseen for three beats takes nothing.
-_THREADS = text("""
-SELECT q.name, coalesce((SELECT sum(w.threads) FROM jobs.workers w
-    WHERE q.name = ANY(w.queues) AND w.seen_at > now() - interval '5 seconds'), 0)::int AS threads
-FROM jobs.queues q
-""")
-_RUNNING = text("SELECT queue, pipeline, owner_id FROM jobs.job_steps WHERE status = 'running'")
-# Owner by owner through the index: one with a hundred thousand steps costs no more than one with a few.
-_READY = text(f"""
-WITH RECURSIVE owners(owner_id) AS (
-    (SELECT owner_id FROM jobs.job_steps WHERE status IN ('queued', 'retrying') AND queue = :queue ORDER BY owner_id LIMIT 1)
-    UNION ALL
-    SELECT (SELECT s.owner_id FROM jobs.job_steps s
-            WHERE s.status IN ('queued', 'retrying') AND s.queue = :queue AND s.owner_id > o.owner_id
-            ORDER BY s.owner_id LIMIT 1)
-    FROM owners o WHERE o.owner_id IS NOT NULL)
-SELECT x.id, :queue AS queue, x.pipeline, o.owner_id FROM owners o CROSS JOIN LATERAL (
-    SELECT s.id, s.pipeline, s.priority, s.available_at FROM jobs.job_steps s
-    WHERE s.status IN ('queued', 'retrying') AND s.queue = :queue AND s.owner_id = o.owner_id AND s.available_at <= now()
-      AND {NOT_PAUSED}
-    ORDER BY s.priority, s.available_at, s.id LIMIT :count) x
-ORDER BY o.owner_id, x.priority, x.available_at, x.id
-""")  # noqa: S608  (a constant)
-_LOOK_AHEAD = 16  # steps of an owner beyond what fits, so that one held back by a limit does not hide the others
+
+@dataclass(frozen=True, slots=True)
+class _Hinted:
+    step: Ready
+    at: float
 
 
 class Relay:
@@ -56,7 +38,8 @@ class Relay:
         self._database = database
         self._redis = redis.Redis.from_url(redis_url, socket_timeout=5, socket_connect_timeout=2)
         self._nudges = Listener(redis_url)
-        self._hinted: dict[UUID, float] = {}
+        self._hinted: dict[UUID, _Hinted] = {}
+        self._threads: dict[str, int] = {}  # as the last look at the rows found them
         self._usage = Usage()
 
     def run(self) -> None:
@@ -64,50 +47,93 @@ class Relay:
         while True:
             try:
                 self._nudges.receive(_LOOK_SECONDS)
-                self.tick()
+                began = time.monotonic()
+                if self.tick():
+                    time.sleep(_REST * (time.monotonic() - began))
             except (redis.RedisError, SQLAlchemyError) as error:
                 _log.warning("relay.interrupted", error=type(error).__name__)
                 self._hinted.clear()
                 time.sleep(0.5)
 
-    def tick(self) -> None:
-        """Hint what may run now."""
+    def tick(self) -> bool:
+        """Hint what may run now. Returns False where workers had so much before them that nothing needed to be looked at."""
+        stocked = self._find_stocked()
+        if self._threads and stocked.issuperset(queue for queue, threads in self._threads.items() if threads):
+            return False
         with self._database.jobs() as session:
-            session.execute(text("SET LOCAL idle_in_transaction_session_timeout = '3s'"))
-            if not session.scalar(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _LOCK}):
-                return
-            chosen = self._choose(session)
-        for queue, step_ids in chosen.items():
-            self._send(queue, step_ids)
+            situation = find_situation(session)
+            if situation is None:
+                return True
+            now = time.monotonic()
+            self._threads = dict(situation.threads)
+            self._hinted = {step_id: hint for step_id, hint in self._hinted.items() if now - hint.at < _HINT_AGAIN_SECONDS}
+            self._usage.sample(situation, now)
+            # What is hinted is ready still, and stands first: as many more are looked at.
+            counts = {
+                queue: room.total() + sum(hint.step.queue == queue for hint in self._hinted.values())
+                for queue in situation.threads
+                if queue not in stocked and (room := self._room(queue, situation)).total()
+            }
+            ready = list_ready(session, counts) if counts else []
+        slots = Slots(situation.limits, situation.running)
+        for queue in counts:
+            self._hint(queue, [step for step in ready if step.queue == queue], slots, situation)
+        return True
 
-    def _choose(self, session: Session) -> dict[str, list[UUID]]:
-        """What to hint on each queue: no more than what its live workers have room for."""
-        now = time.monotonic()
-        self._hinted = {step_id: at for step_id, at in self._hinted.items() if now - at < _HINT_AGAIN_SECONDS}
-        running = [Running(*row) for row in session.execute(_RUNNING)]
-        self._usage.sample(running, now)
-        slots = Slots(jobs.list_limits(session), running)
-        weights = jobs.list_weights(session)
-        busy = Counter(step.queue for step in running)
-        chosen = {}
-        for queue, threads in session.execute(_THREADS).all():
-            room = threads - busy[queue]
-            if room > 0:
-                chosen[queue] = self._choose_of(session, queue, room, slots, weights)
-        return chosen
+    def _find_stocked(self) -> set[str]:
+        """The queues whose workers have hints enough before them. Where Redis lost its hints, they are forgotten here too."""
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.exists(_ALIVE)
+        for queue in self._threads:
+            pipe.llen(hints_key(queue))
+        alive, *lengths = pipe.execute()
+        if not alive:
+            self._hinted.clear()
+        enough = {queue: threads * _HINTS_IN_ADVANCE // 2 for queue, threads in self._threads.items()}
+        return {queue for queue, length in zip(self._threads, lengths, strict=True) if length > max(1, enough[queue])}
 
-    def _choose_of(self, session: Session, queue: str, room: int, slots: Slots, weights: Mapping[str, float]) -> list[UUID]:
-        rows = session.execute(_READY, {"queue": queue, "count": room + _LOOK_AHEAD})
-        ready = [Ready(*row) for row in rows]
-        under_way = [step for step in ready if step.id in self._hinted]  # hinted, and not claimed yet
-        for step in under_way:
-            slots.take(step)
-        new = [step for step in ready if step.id not in self._hinted]
+    def _room(self, queue: str, situation: Situation) -> Room:
+        slow = sum(steps.count for steps in situation.running if steps.queue == queue and situation.seconds_of(steps) is None)
+        free = max(0, situation.threads[queue] - slow)
+        return Room(slow=free, short_seconds=free * _HINTS_IN_ADVANCE * _HINT_SECONDS, seconds_of=situation.seconds_of)
+
+    def _hint(self, queue: str, ready: Sequence[Ready], slots: Slots, situation: Situation) -> None:
+        room = self._room(queue, situation)
+        threads = room.slow
+        under_way = {step.id for step in ready if (hint := self._hinted.get(step.id)) and hint.step == step}
+        # The others of the queue that were hinted are claimed, or ended.
+        self._hinted = {
+            step_id: hint for step_id, hint in self._hinted.items() if hint.step.queue != queue or step_id in under_way
+        }
+        for step_id in under_way:
+            room.take(self._hinted[step_id].step)
+            slots.take(self._hinted[step_id].step)
+        new = [step for step in ready if step.id not in under_way]
         served = {owner: seconds for (name, owner), seconds in self._usage.held.items() if name == queue}
-        return [step.id for step in choose(new, room=room - len(under_way), slots=slots, served=served, weights=weights)]
+        chosen = choose(new, room=room, slots=slots, served=served, weights=situation.weights)
+        if chosen:
+            self._send(queue, grouped(chosen, threads, situation))
+            self._hinted.update((step.id, _Hinted(step, time.monotonic())) for step in chosen)
 
-    def _send(self, queue: str, step_ids: Iterable[UUID]) -> None:
-        now = time.monotonic()
-        for step_id in step_ids:
-            self._redis.rpush(hints_key(queue), str(step_id))
-            self._hinted[step_id] = now
+    def _send(self, queue: str, hints: Sequence[Sequence[Ready]]) -> None:
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.set(_ALIVE, 1)
+        pipe.rpush(hints_key(queue), *(write_hint(step.id for step in hint) for hint in hints))
+        pipe.execute()
+
+
+def grouped(steps: Sequence[Ready], threads: int, situation: Situation) -> list[list[Ready]]:
+    """These steps as hints, in their order: alone while there is a thread for each, several short ones together in a backlog."""
+    share = math.ceil(len(steps) / max(1, threads))
+    hints: list[list[Ready]] = []
+    last_is_open = False
+    filled = 0.0
+    for step in steps:
+        seconds = situation.seconds_of(step)
+        if seconds is None or not last_is_open or filled >= _HINT_SECONDS or len(hints[-1]) >= share:
+            hints.append([])
+            filled = 0.0
+        hints[-1].append(step)
+        last_is_open = seconds is not None
+        filled += max(seconds or 0.0, SHORTEST_SECONDS)
+    return hints

@@ -1,32 +1,15 @@
 """Who is served next: owners share the threads of a queue by the time they have held them, within the limits."""
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from uuid import UUID
 
 from db.jobs import Limit, Scope
+from scheduler.ready import Ready, Running, Situation
 
 HALF_LIFE_SECONDS = 600.0
-
-
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """A step that may start now."""
-
-    id: UUID
-    queue: str
-    pipeline: str
-    owner_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Running:
-    """A step that holds a thread."""
-
-    queue: str
-    pipeline: str
-    owner_id: str
+SHORTEST_SECONDS = 0.001  # what a step costs at least
 
 
 @dataclass(slots=True)
@@ -36,15 +19,20 @@ class Usage:
     held: dict[tuple[str, str], float] = field(default_factory=dict)
     sampled_at: float | None = None
 
-    def sample(self, running: Iterable[Running], now: float) -> None:
+    def sample(self, situation: Situation, now: float) -> None:
         """Count what runs as running since the last sample."""
         passed = now - self.sampled_at if self.sampled_at is not None else 0.0
         self.sampled_at = now
         fade = 0.5 ** (passed / HALF_LIFE_SECONDS)
         self.held = {key: seconds * fade for key, seconds in self.held.items() if seconds * fade > 0.01}  # noqa: PLR2004
-        for step in running:
-            key = (step.queue, step.owner_id)
-            self.held[key] = self.held.get(key, 0.0) + passed
+        leases: Counter[str] = Counter()
+        for steps in situation.running:
+            leases[steps.queue] += steps.count
+        for steps in situation.running:
+            # Short steps hold leases several to a thread: all together hold no more threads than there are.
+            threads = steps.count * min(1.0, situation.threads.get(steps.queue, 0) / leases[steps.queue])
+            key = (steps.queue, steps.owner_id)
+            self.held[key] = self.held.get(key, 0.0) + passed * threads
 
 
 class Slots:
@@ -53,16 +41,20 @@ class Slots:
     def __init__(self, limits: Sequence[Limit], running: Iterable[Running]) -> None:
         self._most = {(limit.kind, limit.name): limit.most for limit in limits}
         self._count: Counter[tuple[Scope, str]] = Counter()
-        for step in running:
-            self.take(step)
+        if limits:
+            for steps in running:
+                for key in _keys(steps):
+                    self._count[key] += steps.count
 
-    def take(self, step: Ready | Running) -> None:
+    def take(self, step: Ready) -> None:
         """Count one more."""
-        self._count.update(_keys(step))
+        if self._most:
+            for key in _keys(step):
+                self._count[key] += 1
 
     def has_room(self, step: Ready) -> bool:
         """Tell whether no limit is in the way."""
-        return all(self._count[key] < self._most_of(key) for key in _keys(step))
+        return not self._most or all(self._count[key] < self._most_of(key) for key in _keys(step))
 
     def _most_of(self, key: tuple[Scope, str]) -> float:
         return self._most.get(key, self._most.get((key[0], "*"), float("inf")))
@@ -76,31 +68,65 @@ def _keys(step: Ready | Running) -> tuple[tuple[Scope, str], ...]:
     )
 
 
+class Room:
+    """What the threads of one queue can be given now: a slow step for each free one, and short ones of some seconds in advance."""
+
+    def __init__(
+        self, *, slow: int, short_seconds: float = 0.0, seconds_of: Callable[[Ready], float | None] = lambda _step: None
+    ) -> None:
+        self.slow, self.short_seconds = slow, short_seconds
+        self._seconds_of = seconds_of
+
+    def take(self, step: Ready) -> None:
+        """Give the step its room."""
+        seconds = self._seconds_of(step)
+        if seconds is None:
+            self.slow -= 1
+        else:
+            self.short_seconds -= max(seconds, SHORTEST_SECONDS)
+
+    def fits(self, step: Ready) -> bool:
+        """Tell whether there is room for it."""
+        return (self.slow if self._seconds_of(step) is None else self.short_seconds) > 0
+
+    def total(self) -> int:
+        """How many steps fit at most."""
+        return max(0, self.slow) + max(0, math.ceil(self.short_seconds / SHORTEST_SECONDS))
+
+
 def choose(
-    ready: Sequence[Ready], *, room: int, slots: Slots, served: Mapping[str, float], weights: Mapping[str, float]
+    ready: Sequence[Ready], *, room: Room, slots: Slots, served: Mapping[str, float], weights: Mapping[str, float]
 ) -> list[Ready]:
-    """At most `room` of the steps that are ready on one queue, in the order in which they should start.
+    """Those of the steps ready on one queue that there is room for, in the order in which they should start.
 
     `ready` has each owner's steps in the order that the owner wants; `served` is what each owner has had. The owner who
     has had least for its weight goes first; what is chosen counts as a share of the average at once, so that a burst is dealt out
-    in turn. A step that a limit holds back does not hold back the steps behind it.
+    in turn. A step that a limit holds back, or that there is no thread for, does not hold back the steps behind it.
     """
-    waiting: dict[str, list[Ready]] = defaultdict(list)
+    waiting: dict[str, deque[Ready]] = defaultdict(deque)
     for step in ready:
         waiting[step.owner_id].append(step)
     had = {owner: served.get(owner, 0.0) / weights.get(owner, 1.0) for owner in waiting}
     turn = max(1.0, sum(served.values()) / max(1, len(served)) / 10)
     chosen: list[Ready] = []
-    while len(chosen) < room and waiting:
+    while waiting and room.total():
         owner = min(waiting, key=lambda name: (had[name], name))
-        first = next((one for one in waiting[owner] if slots.has_room(one)), None)
-        if first is None:
-            del waiting[owner]
-            continue
-        waiting[owner].remove(first)
+        first = _take_first(waiting[owner], lambda step: room.fits(step) and slots.has_room(step))
         if not waiting[owner]:
             del waiting[owner]
+        if first is None:
+            continue
+        room.take(first)
         slots.take(first)
         had[owner] += turn / weights.get(owner, 1.0)
         chosen.append(first)
     return chosen
+
+
+def _take_first(steps: deque[Ready], may_start: Callable[[Ready], bool]) -> Ready | None:
+    """What stands before it is dropped: what may not start now may not later in this choice either."""
+    while steps:
+        step = steps.popleft()
+        if may_start(step):
+            return step
+    return None

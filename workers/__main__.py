@@ -6,7 +6,6 @@ import signal
 import threading
 import time
 from datetime import timedelta
-from uuid import UUID
 
 import dramatiq
 from sqlalchemy.exc import SQLAlchemyError
@@ -19,7 +18,7 @@ from core.settings import settings
 from core.storage import open_storage
 from db.engine import Database
 from pipelines.base import find_pipelines, settle
-from workers.broker import ACTOR, HintBroker
+from workers.broker import ACTOR, HintBroker, read_hint
 from workers.lease import Keeper
 from workers.runner import StepRunner
 from workers.scratch import prune_scratch
@@ -52,13 +51,13 @@ def main() -> None:
     for queue in queues:
         broker.declare_queue(queue)
 
-    def run_step(step_id: str) -> None:
+    def run_steps(hint: str) -> None:
         try:
-            runner.run(UUID(step_id))
-        except SQLAlchemyError as error:  # the row is as it was: the relay hints it again
-            _log.warning("step.not_claimed", error=type(error).__name__)
+            runner.run(*read_hint(hint))
+        except SQLAlchemyError as error:  # the rows are as they were: the relay hints them again
+            _log.warning("steps.not_claimed", error=type(error).__name__)
 
-    dramatiq.actor(actor_name=ACTOR, queue_name=queues[0], broker=broker)(run_step)
+    dramatiq.actor(actor_name=ACTOR, queue_name=queues[0], broker=broker)(run_steps)
     find_pipelines()  # a module that does not import is found now, not at its first job
     worker = dramatiq.Worker(broker, queues=set(queues), worker_threads=options.threads)
     keeper.start()
@@ -71,9 +70,10 @@ def main() -> None:
 
 def _shut_down(runner: StepRunner, broker: HintBroker, keeper: Keeper, *, grace_seconds: float) -> None:
     broker.taking.clear()  # not worker.pause(): that waits for the steps that are to be told first
-    runner.stopping.set()
-    for ctx in list(runner.held.values()):
-        ctx.released.set()
+    try:
+        runner.stop()
+    except SQLAlchemyError as error:
+        _log.warning("worker.could_not_give_back", error=type(error).__name__)
     deadline = time.monotonic() + grace_seconds
     while runner.held and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -2,7 +2,9 @@
 
 import itertools
 import threading
+from collections.abc import Iterable
 from typing import Any
+from uuid import UUID
 
 import dramatiq
 import redis
@@ -10,12 +12,22 @@ from dramatiq.broker import Consumer, MessageProxy
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.errors import ConnectionClosed
 
-ACTOR = "run_step"
+ACTOR = "run_steps"
 
 
 def hints_key(queue: str) -> str:
     """The Redis list of hints for one queue."""
     return f"hints:{queue}"
+
+
+def write_hint(step_ids: Iterable[UUID]) -> str:
+    """The text of a hint: attempt these steps, one after the other."""
+    return ",".join(step_id.hex for step_id in step_ids)
+
+
+def read_hint(hint: str) -> list[UUID]:
+    """The steps that a hint names. Raises ValueError."""
+    return [UUID(step_id) for step_id in hint.split(",")]
 
 
 class HintConsumer(Consumer):

@@ -3,6 +3,7 @@
 import os
 import socket
 import threading
+import time
 from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
@@ -19,6 +20,7 @@ from db.engine import MOVED, Database
 from workers.runner import StepRunner
 
 _log = get_logger(__name__)
+_LOOK_SECONDS = 0.1
 _DEAF_SECONDS = 60.0  # past its deadline
 _BEAT = text("""
 INSERT INTO jobs.workers (id, queues, threads, host, process) VALUES (:id, :queues, :threads, :host, :process)
@@ -27,7 +29,7 @@ ON CONFLICT (id) DO UPDATE SET seen_at = now()
 
 
 class Keeper:
-    """Beats every second or so until told to stop."""
+    """Beats every second or so until told to stop, and between beats looks for steps that hold their neighbours up."""
 
     def __init__(
         self, runner: StepRunner, database: Database, *, worker_id: UUID, queues: Sequence[str], threads: int, lease: timedelta
@@ -57,12 +59,17 @@ class Keeper:
             session.execute(text("DELETE FROM jobs.workers WHERE id = :id"), {"id": self._beat["id"]})
 
     def _keep(self) -> None:
+        beat_at = 0.0
         while True:
             try:
-                self.beat()
+                self._runner.free_neighbours()
+                # A step that nobody knows to be short is hinted alone: what is new is told at once.
+                if time.monotonic() >= beat_at or self._runner.times.has_news():
+                    beat_at = time.monotonic() + self._every_seconds
+                    self.beat()
             except SQLAlchemyError as error:
                 _log.warning("keeper.database_unreachable", error=type(error).__name__)
-            if self._stop.wait(self._every_seconds):
+            if self._stop.wait(_LOOK_SECONDS):
                 return
 
     def beat(self) -> None:
@@ -74,13 +81,15 @@ class Keeper:
             # One that does not listen loses its lease: another worker takes the step, and its own writes are fenced off.
             if not ctx.ended and ctx.overdue_seconds() < _DEAF_SECONDS
         ]
-        with self._database.jobs() as session:
+        with self._database.jobs(durable=False) as session:
             session.execute(_BEAT, self._beat)
             kept = jobs.renew(session, renewals, lease=self._lease) if renewals else {}
+            if times := self._runner.times.take():
+                jobs.keep_times(session, times)
             if renewals:
                 session.info[MOVED] = True
         for renewal in renewals:
             if renewal.claim_id not in kept:
-                held[renewal.claim_id].replaced.set()
+                held[renewal.claim_id].replaced = True
             elif kept[renewal.claim_id]:
-                held[renewal.claim_id].cancelled.set()
+                held[renewal.claim_id].cancelled = True

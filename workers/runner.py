@@ -1,28 +1,33 @@
-"""Runs one claimed step and settles how it ended."""
+"""Runs the steps of hints: claims them, calls them, and settles how each ended."""
 
-import random
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
 import structlog
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.orm import Session
 
-from core.errors import AskStephenError, Cancelled, ChildDied, Permanent, Released, Replaced, Snoozed, Transient
-from core.log import get_logger, redact
+from core.errors import NotFound
+from core.log import get_logger
 from core.sandbox.run import Sandbox
 from core.storage import Storage
 from db import jobs
 from db.engine import Database
-from pipelines.base import get_pipeline
+from pipelines.base import Step, get_pipeline
 from pipelines.context import Context
+from workers.endings import Ending, ending_of, passes
+from workers.group import GroupCommit
+from workers.hint import Hint, take_all
+from workers.times import StepTimes
 
 _log = get_logger(__name__)
-_LONGEST_DELAY_SECONDS = 300.0
-_LONGEST_STDERR = 4000
+_LARGEST_GROUP = 256
+_SLOW_SECONDS = 0.1  # a step that runs longer holds its neighbours up
+_UNKNOWN_DELAY = timedelta(minutes=1)
 
 
 class StepRunner:
@@ -33,6 +38,10 @@ class StepRunner:
     ) -> None:
         self.held: dict[UUID, Context] = {}
         self.stopping = threading.Event()
+        self.times = StepTimes()
+        self._hints: dict[int, Hint] = {}
+        self._claims = GroupCommit(self._claim, most=_LARGEST_GROUP)
+        self._successes = GroupCommit(self._succeed, most=_LARGEST_GROUP)
         self._database = database
         self._storage = storage
         self._sandbox = sandbox
@@ -40,72 +49,154 @@ class StepRunner:
         self._scratch = scratch
         self._lease = lease
 
-    def run(self, step_id: UUID) -> None:
-        """Claim the hinted step and run it to an end; a stale hint does nothing."""
+    def run(self, *step_ids: UUID) -> None:
+        """Claim the hinted steps and run them to their ends, one after the other; a stale hint does nothing."""
         if self.stopping.is_set():
             return
-        with self._database.jobs() as session:
-            held = jobs.claim(session, step_id, worker_id=self._worker_id, lease=self._lease)
-        if held is None:
-            return
+        hint = self._hints[threading.get_ident()] = Hint(self._contexts(self._start(step_ids)))
+        if self.stopping.is_set():
+            self.stop()
+        try:
+            while (ctx := hint.next()) is not None:
+                self._run(ctx, hint)
+                if hint.wants_writing():
+                    self._write_successes(take_all(hint.ended))
+        finally:
+            self._write_successes(take_all(hint.ended))
+            del self._hints[threading.get_ident()]
+
+    def stop(self) -> None:
+        """Take nothing new, give back what was not begun, and tell what runs."""
+        self.stopping.set()
+        waiting = [ctx for hint in list(self._hints.values()) for ctx in take_all(hint.waiting)]
+        for ctx in list(self.held.values()):
+            ctx.released = True
+        self._give_back(waiting)
+
+    def free_neighbours(self) -> None:
+        """Let go of what stands in a hint beside a slow step: other threads take what was not begun, and what ended is written."""
+        slow = time.monotonic() - _SLOW_SECONDS
+        for hint in list(self._hints.values()):
+            if hint.since < slow:
+                self._give_back(take_all(hint.waiting))
+                self._write_successes(take_all(hint.ended))
+
+    def _start(self, step_ids: Sequence[UUID]) -> list[jobs.Claim]:
+        got = self._claims.submit(step_ids)
+        # Taken out of what the group shares: of a step that is hinted twice at once, one hint gets the claim.
+        claims = [claim for step_id in step_ids if (claim := got.pop(step_id, None))]
+        if len(claims) < len(step_ids):
+            claims += self._start_held_up(set(step_ids) - {claim.step_id for claim in claims})
+        return claims
+
+    def _claim(self, step_ids: Sequence[UUID]) -> dict[UUID, jobs.Claim]:
+        with self._database.jobs(durable=False) as session:  # a claim that is lost is made again
+            claims = jobs.claim_many(session, list(dict.fromkeys(step_ids)), worker_id=self._worker_id, lease=self._lease)
+        return {claim.step_id: claim for claim in claims}
+
+    def _start_held_up(self, step_ids: Iterable[UUID]) -> list[jobs.Claim]:
+        """Those whose job another transaction had its hands on."""
+        claims = []
+        for step_id in step_ids:
+            try:
+                with self._database.jobs(durable=False) as session:
+                    claim = jobs.claim(session, step_id, worker_id=self._worker_id, lease=self._lease)
+            except DBAPIError as error:  # the row is as it was: the relay hints it again
+                _log.warning("step.not_claimed", error=type(error).__name__)
+                continue
+            if claim is not None:
+                claims.append(claim)
+        return claims
+
+    def _contexts(self, claims: Iterable[jobs.Claim]) -> list[Context]:
+        contexts = []
+        for claim in claims:
+            try:
+                _, steps = _find(claim)
+            except NotFound as error:  # a newer worker may know it
+                _log.warning("step.unknown", pipeline=claim.pipeline, step=claim.step)
+                self._settle(claim, partial(jobs.put_back, claims=[claim], delay=_UNKNOWN_DELAY, reason=str(error)))
+                continue
+            ctx = Context(
+                claim, steps, database=self._database, storage=self._storage, scratch=self._scratch, sandbox=self._sandbox
+            )
+            self.held[claim.claim_id] = ctx
+            contexts.append(ctx)
+        return contexts
+
+    def _run(self, ctx: Context, hint: Hint) -> None:
+        held = ctx.held
+        step, _ = _find(held)
+        ctx.deadline_at = time.monotonic() + step.deadline.total_seconds()
         with structlog.contextvars.bound_contextvars(
             job_id=str(held.job_id), pipeline=held.pipeline, step=held.step, attempt=held.attempt, claim_id=str(held.claim_id)
         ):
-            self._run(held)
+            try:
+                ctx.check()
+                began = time.monotonic()
+                value = step.function(ctx)
+                self.times.add(held.pipeline, held.step, time.monotonic() - began)
+                if not ctx.ended:
+                    hint.end(ctx, value if isinstance(value, jobs.Success) else ctx.success(value))
+                    return
+            except Exception as error:  # noqa: BLE001  (each is told apart)
+                self._settle_error(ctx, error)
+            self._let_go(ctx)
 
-    def _run(self, held: jobs.Claim) -> None:
-        try:
-            pipeline = get_pipeline(held.pipeline)
-            step = pipeline.step(held.step)
-        except Permanent as error:
-            message = str(error)
-            self._settle(held, lambda session: jobs.fail(session, held, error=message))
+    def _settle_error(self, ctx: Context, error: Exception) -> None:
+        ending = ending_of(ctx.held, error)
+        ctx.remove_folder()  # before the status says so: a cancelled job's partial files are gone
+        if ending is not None:
+            self._settle(ctx.held, ending)
+
+    def _let_go(self, ctx: Context) -> None:
+        self.held.pop(ctx.held.claim_id, None)
+        ctx.remove_folder()
+
+    def _write_successes(self, ended: Sequence[tuple[Context, jobs.Success]]) -> None:
+        """Returns once they are committed. Where the group fails, each is written by itself, and fails by itself."""
+        if not ended:
             return
-        ctx = Context(
-            held,
-            pipeline.rows(),
-            database=self._database,
-            storage=self._storage,
-            scratch=self._scratch,
-            sandbox=self._sandbox,
-            deadline=step.deadline,
-        )
-        self.held[held.claim_id] = ctx
-        if self.stopping.is_set():
-            ctx.released.set()
         try:
-            end = self._execute(ctx, step.function)
-            ctx.remove_folder()  # before the status says so: a cancelled job's partial files are gone
-            if end is not None:
-                self._settle(held, end)
-        finally:
-            self.held.pop(held.claim_id, None)
-            ctx.remove_folder()
+            holding = self._successes.submit([success for _, success in ended])
+        except Exception as error:  # noqa: BLE001  (it is told apart for each)
+            if len(ended) > 1 or not isinstance(error, DBAPIError):
+                _log.warning("group.failed", error=type(error).__name__)
+            for ctx, success in ended:
+                self._write_alone(ctx, success)
+        else:
+            for ctx, _ in ended:
+                if ctx.held.claim_id not in holding:
+                    _log.warning("step.replaced", claim_id=str(ctx.held.claim_id))
+        for ctx, _ in ended:
+            self._let_go(ctx)
 
-    def _execute(self, ctx: Context, function: Callable[[Context], object]) -> Callable[[Session], None] | None:
-        """Call the step's function. Returns what to write, or None when there is nothing more to write."""
-        try:
-            ctx.check()
-            value = function(ctx)
-            if not ctx.ended:
-                with ctx.complete(value):
-                    pass
-        except Replaced:
-            _log.warning("step.replaced")
-        except AskStephenError as error:
-            return _end_of(ctx.held, error)
-        except DBAPIError as error:
-            if _passes(error):  # nobody's fault: no attempt counted
-                _log.warning("step.database_lost", sqlstate=_sqlstate(error))
-                return lambda session: jobs.release(session, ctx.held)
-            _log.exception("step.crashed")
-            return _retry_or_failure(ctx.held, "the database refused a statement; the log tells more", None)
-        except Exception as error:  # noqa: BLE001  (a bug in a step must not take the worker with it)
-            _log.exception("step.crashed")
-            return _retry_or_failure(ctx.held, f"unexpected {type(error).__name__}; the log tells more", None)
-        return None
+    def _write_alone(self, ctx: Context, success: jobs.Success) -> None:
+        while True:
+            try:
+                self._succeed([success])
+            except DBAPIError as error:
+                if passes(error):  # an unreachable database is waited for: until then nothing has ended
+                    if self.stopping.wait(0.5):
+                        return  # the lease expires, and the step runs again
+                    continue
+                self._settle_error(ctx, error)
+            except Exception as error:  # noqa: BLE001  (its own write went wrong)
+                self._settle_error(ctx, error)
+            return
 
-    def _settle(self, held: jobs.Claim, write: Callable[[Session], None]) -> None:
+    def _succeed(self, successes: Sequence[jobs.Success]) -> set[UUID]:
+        with self._database.jobs() as session:
+            return jobs.succeed(session, successes)
+
+    def _give_back(self, waiting: Sequence[Context]) -> None:
+        for ctx in waiting:
+            self.held.pop(ctx.held.claim_id, None)  # first: if the database cannot be told, the leases must expire
+        if waiting:
+            with self._database.jobs() as session:
+                jobs.put_back(session, [ctx.held for ctx in waiting])
+
+    def _settle(self, held: jobs.Claim, write: Ending) -> None:
         """Write an end under the fence. An unreachable database is waited for: until then nothing has ended."""
         while True:
             try:
@@ -115,7 +206,7 @@ class StepRunner:
                     else:
                         _log.warning("step.replaced")
             except DBAPIError as error:
-                if not _passes(error):
+                if not passes(error):
                     raise
                 if self.stopping.wait(0.5):
                     return  # the lease expires, and the step runs again
@@ -123,52 +214,7 @@ class StepRunner:
                 return
 
 
-def _passes(error: DBAPIError) -> bool:
-    """Tell whether the same transaction may do well later: the server was away (classes 08 and 57), or chose us to break a deadlock (40)."""
-    sqlstate = _sqlstate(error)
-    return error.connection_invalidated or sqlstate is None or sqlstate.startswith(("08", "57", "40"))
-
-
-def _sqlstate(error: DBAPIError) -> str | None:
-    sqlstate: str | None = getattr(error.orig, "sqlstate", None)
-    return sqlstate
-
-
-def _end_of(held: jobs.Claim, error: AskStephenError) -> Callable[[Session], None]:
-    match error:
-        case Cancelled():
-            return lambda session: jobs.cancel_step(session, held)
-        case Released():
-            return lambda session: jobs.release(session, held)
-        case Snoozed(delay=delay):
-            return lambda session: jobs.release(session, held, outcome="snoozed", delay=delay)
-        case ChildDied(evidence=evidence):
-            return _retry_or_failure(held, str(error), None, evidence=_without_secrets(evidence))
-        case Transient(retry_after=retry_after):
-            return _retry_or_failure(held, str(error), retry_after)
-        case _:
-            return _failure(held, str(error))
-
-
-def _without_secrets(evidence: jobs.Evidence) -> jobs.Evidence:
-    kept: dict[str, object] = redact(evidence)
-    return kept | {"stderr": str(kept["stderr"])[-_LONGEST_STDERR:]} if "stderr" in kept else kept
-
-
-def _failure(held: jobs.Claim, message: str, evidence: jobs.Evidence = jobs.NO_EVIDENCE) -> Callable[[Session], None]:
-    return lambda session: jobs.fail(session, held, error=message, evidence=evidence)
-
-
-def _retry_or_failure(
-    held: jobs.Claim, message: str, retry_after: timedelta | None, *, evidence: jobs.Evidence = jobs.NO_EVIDENCE
-) -> Callable[[Session], None]:
-    if held.attempt >= held.max_attempts:
-        return _failure(held, f"{message} (after {held.attempt} attempts)", evidence)
-    delay = back_off(held.attempt) if retry_after is None else retry_after
-    return lambda session: jobs.retry_later(session, held, error=message, delay=delay, evidence=evidence)
-
-
-def back_off(attempt: int) -> timedelta:
-    """How long to wait after attempt number `attempt` (from 1): doubling from 2 s to 5 minutes, spread by a fifth."""
-    seconds = min(2.0**attempt, _LONGEST_DELAY_SECONDS)
-    return timedelta(seconds=seconds * random.uniform(0.8, 1.2))  # noqa: S311  (spread, not secrecy)
+def _find(claim: jobs.Claim) -> tuple[Step, Sequence[jobs.NewStep]]:
+    """The step's function and its pipeline's steps. Raises NotFound."""
+    pipeline = get_pipeline(claim.pipeline)
+    return pipeline.step(claim.step), pipeline.rows

@@ -63,8 +63,7 @@ def enqueue(number: int) -> None:
 
 def enqueue_many(numbers: list[int]) -> None:
     with _database.tenant(LOCAL_OWNER) as session:
-        for number in numbers:
-            base.enqueue(session, PIPELINE, {"number": number}, owner_id=LOCAL_OWNER)
+        base.enqueue_many(session, PIPELINE, [{"number": number} for number in numbers], owner_id=LOCAL_OWNER)
 
 
 def left() -> int:

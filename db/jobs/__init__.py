@@ -9,6 +9,7 @@ Every function runs in its caller's transaction. Where a job and its steps are b
 """
 
 from db.jobs.audit import Invariant, Violation, count_violations, find_violations, heal
+from db.jobs.claims import claim, claim_many
 from db.jobs.leases import Renewal, insert_log_line, list_needed_claims, list_running_claims, renew, rescue, save_checkpoint
 from db.jobs.limits import Limit, find_full, list_limits, list_weights, set_limit, set_weight
 from db.jobs.machine import (
@@ -18,11 +19,13 @@ from db.jobs.machine import (
     Evidence,
     NewStep,
     Status,
+    Success,
     cancel_step,
-    claim,
     fail,
     holds,
     insert_job,
+    insert_jobs,
+    put_back,
     release,
     retry_later,
     succeed,
@@ -30,6 +33,7 @@ from db.jobs.machine import (
 from db.jobs.operate import delete_jobs, request_cancel, retry
 from db.jobs.pauses import NOT_PAUSED, Pause, list_pauses, pause, resume
 from db.jobs.scope import Scope
+from db.jobs.times import keep_times
 from db.jobs.unique import OnConflict, insert_unique_job
 
 __all__ = [
@@ -46,9 +50,11 @@ __all__ = [
     "Renewal",
     "Scope",
     "Status",
+    "Success",
     "Violation",
     "cancel_step",
     "claim",
+    "claim_many",
     "count_violations",
     "delete_jobs",
     "fail",
@@ -57,14 +63,17 @@ __all__ = [
     "heal",
     "holds",
     "insert_job",
+    "insert_jobs",
     "insert_log_line",
     "insert_unique_job",
+    "keep_times",
     "list_limits",
     "list_needed_claims",
     "list_pauses",
     "list_running_claims",
     "list_weights",
     "pause",
+    "put_back",
     "release",
     "renew",
     "request_cancel",

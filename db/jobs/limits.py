@@ -1,9 +1,16 @@
 """How many steps may run at once: of a queue, a pipeline or an owner. Counted from the rows that run, never kept as a number."""
 
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.expression import bindparam
+from sqlalchemy.types import Text, Uuid
 
 from core.errors import Invalid, NotFound
 from db.engine import MOVED
@@ -45,41 +52,71 @@ def list_limits(session: Session) -> list[Limit]:
     return [Limit(Scope(row.kind), row.name, row.most) for row in rows]
 
 
-# A name of its own counts before `*`; always in one order, because locks are taken in it.
-_APPLYING = text("""
-SELECT DISTINCT ON (l.kind) l.kind, n.name, l.most FROM jobs.limits l
-JOIN (VALUES ('queue', :queue), ('pipeline', :pipeline), ('owner', :owner)) n(kind, name) ON n.kind = l.kind
-WHERE l.name IN (n.name, '*') ORDER BY l.kind, l.name = '*'
-""")
-_LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:kind || ' ' || :name, 7310200))")
-_RUNNING = {
-    Scope.QUEUE: text("SELECT count(*) FROM jobs.job_steps WHERE status = 'running' AND queue = :name"),
-    Scope.PIPELINE: text("SELECT count(*) FROM jobs.job_steps WHERE status = 'running' AND pipeline = :name"),
-    Scope.OWNER: text("SELECT count(*) FROM jobs.job_steps WHERE status = 'running' AND owner_id = :name"),
-}
+# What a step falls under; a name of its own counts before `*`.
+_APPLYING = """
+CROSS JOIN LATERAL (VALUES ('queue', s.queue), ('pipeline', s.pipeline), ('owner', s.owner_id)) n(kind, name)
+CROSS JOIN LATERAL (SELECT l.most FROM jobs.limits l WHERE l.kind = n.kind AND l.name IN (n.name, '*') ORDER BY l.name = '*' LIMIT 1) l
+"""
+_OF_ONE = text(f"""
+SELECT n.kind, n.name, l.most FROM (SELECT :queue AS queue, :pipeline AS pipeline, :owner AS owner_id) s {_APPLYING}
+ORDER BY n.kind
+""")  # noqa: S608  (a constant)
+_OF_MANY = text(f"""
+SELECT n.kind, n.name, l.most, array_agg(s.id) AS step_ids FROM jobs.job_steps s {_APPLYING}
+WHERE s.id = ANY(:step_ids) GROUP BY n.kind, n.name, l.most ORDER BY n.kind, n.name
+""").bindparams(bindparam("step_ids", type_=ARRAY(Uuid)))  # noqa: S608  (a constant)
+_NAMES = (bindparam("kinds", type_=ARRAY(Text)), bindparam("names", type_=ARRAY(Text)))
+_LOCK = text("""
+SELECT pg_advisory_xact_lock(hashtextextended(kind || ' ' || name, 7310200))
+FROM (SELECT kind, name FROM unnest(:kinds, :names) n(kind, name) ORDER BY kind, name) n
+""").bindparams(*_NAMES)
+_RUNNING = text("""
+SELECT n.kind, n.name, count(*) FROM unnest(:kinds, :names) n(kind, name) JOIN jobs.job_steps s
+    ON s.status = 'running' AND n.name = CASE n.kind WHEN 'queue' THEN s.queue WHEN 'pipeline' THEN s.pipeline ELSE s.owner_id END
+GROUP BY n.kind, n.name
+""").bindparams(*_NAMES)
 
 
 def find_full(session: Session, *, queue: str, pipeline: str, owner_id: str) -> Limit | None:
     """A limit that keeps a step of these from running now, if one does."""
-    for limit in session.execute(_APPLYING, {"queue": queue, "pipeline": pipeline, "owner": owner_id}).all():
-        if _count_running(session, limit.kind, limit.name) >= limit.most:
+    applying = session.execute(_OF_ONE, {"queue": queue, "pipeline": pipeline, "owner": owner_id}).all()
+    room = _room(session, applying)
+    for limit in applying:
+        if room[limit.kind, limit.name] <= 0:
             return Limit(Scope(limit.kind), limit.name, limit.most)
     return None
 
 
-def _count_running(session: Session, kind: str, name: str) -> int:
-    return int(session.scalar(_RUNNING[Scope(kind)], {"name": name}) or 0)
+def _room(session: Session, limits: Sequence[Row[Any]]) -> dict[tuple[str, str], int]:
+    """How many more steps may run under each of these limits."""
+    if not limits:
+        return {}
+    names = {"kinds": [limit.kind for limit in limits], "names": [limit.name for limit in limits]}
+    running = {(kind, name): count for kind, name, count in session.execute(_RUNNING, names)}
+    return {(limit.kind, limit.name): limit.most - running.get((limit.kind, limit.name), 0) for limit in limits}
 
 
-def has_room(session: Session, *, queue: str, pipeline: str, owner_id: str) -> bool:
-    """Tell whether one more step may run, and keep every other claim under the same limits waiting until this transaction ends."""
-    applying = session.execute(_APPLYING, {"queue": queue, "pipeline": pipeline, "owner": owner_id}).all()
-    for limit in applying:
-        session.execute(_LOCK, {"kind": limit.kind, "name": limit.name})
-        # A statement of its own, so that it sees what the holder before us committed.
-        if _count_running(session, limit.kind, limit.name) >= limit.most:
-            return False
-    return True
+def admit(session: Session, step_ids: Sequence[UUID]) -> list[UUID]:
+    """Those of these steps that may run under every limit, in their order.
+
+    Where a limit applies, every other claim under it waits until this transaction ends.
+    """
+    limits = session.execute(_OF_MANY, {"step_ids": list(step_ids)}).all()
+    if not limits:
+        return list(step_ids)
+    session.execute(_LOCK, {"kinds": [limit.kind for limit in limits], "names": [limit.name for limit in limits]})
+    room = _room(session, limits)  # a statement of its own, so that it sees what the holder before us committed
+    under: dict[UUID, list[tuple[str, str]]] = defaultdict(list)
+    for limit in limits:
+        for step_id in limit.step_ids:
+            under[step_id].append((limit.kind, limit.name))
+    admitted = []
+    for step_id in step_ids:
+        if all(room[key] > 0 for key in under[step_id]):
+            admitted.append(step_id)
+            for key in under[step_id]:
+                room[key] -= 1
+    return admitted
 
 
 def set_weight(session: Session, owner_id: str, weight: float) -> None:

@@ -1,23 +1,23 @@
 """The status machine: jobs and steps are written, claimed and ended here; the moves are listed in the package's words."""
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from itertools import groupby
 from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.expression import bindparam
-from sqlalchemy.types import Text
+from sqlalchemy.types import Text, Uuid
 
 from core.ids import new_id
-from db.engine import MOVED, SETTLED
-from db.jobs.limits import has_room
-from db.jobs.pauses import NOT_PAUSED
+from db.engine import MOVED, SETTLED, Role, become
 
 DEFAULT_PRIORITY = 2
 Evidence = Mapping[str, object]  # small JSON
@@ -67,22 +67,26 @@ class Claim:
     checkpoint: Any
 
 
-_INSERT_JOB = text(
-    "INSERT INTO jobs.jobs (id, pipeline, owner_id, subject, args, priority, unique_key)"
-    " VALUES (:id, :pipeline, :owner_id, :subject, :args, :priority, :unique_key)"
-).bindparams(bindparam("args", type_=JSONB))
-_STEP_ROW = """
-INSERT INTO jobs.job_steps (id, job_id, name, part, after, input, queue, optional, status, max_attempts, priority,
-    owner_id, pipeline)
-SELECT :id, :job_id, :name, :part, :after, CAST(:input AS jsonb), :queue, :optional, :status, :max_attempts, j.priority, j.owner_id, j.pipeline
-FROM jobs.jobs j WHERE j.id = :job_id
-"""
-_STEP_TYPES = (bindparam("input", type_=JSONB(none_as_null=True)), bindparam("after", type_=ARRAY(Text)))
-_INSERT_STEP = text(_STEP_ROW).bindparams(*_STEP_TYPES)
+_IDS = bindparam("ids", type_=ARRAY(Uuid))
+_AFTER = bindparam("after", type_=ARRAY(Text))
+# Arrays, not COPY: that is refused where row-level security holds.
+_INSERT_JOBS = text("""
+INSERT INTO jobs.jobs (id, pipeline, owner_id, subject, args, priority, unique_key)
+SELECT n.id, :pipeline, :owner_id, :subject, CAST(n.args AS jsonb), :priority, :unique_key FROM unnest(:ids, :args) n(id, args)
+""").bindparams(_IDS, bindparam("args", type_=ARRAY(Text)))
+_INSERT_STEPS = text("""
+INSERT INTO jobs.job_steps (id, job_id, name, after, queue, optional, status, max_attempts, priority, owner_id, pipeline)
+SELECT n.id, n.job_id, :name, :after, :queue, :optional, :status, :max_attempts, :priority, :owner_id, :pipeline
+FROM unnest(:ids, :job_ids) n(id, job_id)
+""").bindparams(_IDS, _AFTER, bindparam("job_ids", type_=ARRAY(Uuid)))
 # A source that runs again decides anew; a part that was there keeps its row, and with it its attempts.
-_INSERT_PART = text(
-    _STEP_ROW + "ON CONFLICT (job_id, name, part) DO UPDATE SET input = excluded.input, status = excluded.status"
-).bindparams(*_STEP_TYPES)
+_INSERT_PARTS = text("""
+INSERT INTO jobs.job_steps (id, job_id, part, input, name, after, queue, optional, status, max_attempts, priority, owner_id, pipeline)
+SELECT n.id, j.id, n.part - 1, CAST(n.input AS jsonb), :name, :after, :queue, :optional, :status, :max_attempts,
+    j.priority, j.owner_id, j.pipeline
+FROM jobs.jobs j CROSS JOIN unnest(:ids, :inputs) WITH ORDINALITY n(id, input, part) WHERE j.id = :job_id
+ON CONFLICT (job_id, name, part) DO UPDATE SET input = excluded.input, status = excluded.status
+""").bindparams(_IDS, _AFTER, bindparam("inputs", type_=ARRAY(Text)))
 
 
 def insert_job(
@@ -99,46 +103,60 @@ def insert_job(
 ) -> UUID:
     """Write a job and its steps; they exist once the caller's transaction commits. `priority`: 0 goes first, 3 last."""
     job_id = job_id or new_id()
-    session.info[MOVED] = True
-    session.execute(
-        _INSERT_JOB,
-        {
-            "id": job_id,
-            "pipeline": pipeline,
-            "owner_id": owner_id,
-            "subject": subject,
-            "args": dict(args),
-            "priority": priority,
-            "unique_key": unique_key,
-        },
-    )
-    for step in steps:
-        if step.for_each is None:
-            _insert_step(session, job_id, step, steps)
+    shared = {"pipeline": pipeline, "owner_id": owner_id, "priority": priority}
+    _insert_jobs(session, [job_id], [args], steps, shared, subject=subject, unique_key=unique_key)
     return job_id
 
 
-def _insert_step(session: Session, job_id: UUID, step: NewStep, steps: Sequence[NewStep]) -> None:
-    session.execute(_INSERT_STEP, _step_row(job_id, step, steps, part=0, part_input=None))
+def insert_jobs(
+    session: Session,
+    *,
+    pipeline: str,
+    owner_id: str,
+    args: Sequence[Mapping[str, Any]],
+    steps: Sequence[NewStep],
+    subject: str | None,
+    priority: int = DEFAULT_PRIORITY,
+) -> list[UUID]:
+    """Write one job for each of `args`, as `insert_job` does, in a few statements for all."""
+    ids = [new_id() for _ in args]
+    shared = {"pipeline": pipeline, "owner_id": owner_id, "priority": priority}
+    _insert_jobs(session, ids, args, steps, shared, subject=subject, unique_key=None)
+    return ids
+
+
+def _insert_jobs(
+    session: Session,
+    ids: Sequence[UUID],
+    args: Sequence[Mapping[str, Any]],
+    steps: Sequence[NewStep],
+    shared: Mapping[str, object],
+    *,
+    subject: str | None,
+    unique_key: str | None,
+) -> None:
+    session.info[MOVED] = True
+    texts = [json.dumps(dict(each)) for each in args]
+    session.execute(_INSERT_JOBS, {**shared, "ids": ids, "args": texts, "subject": subject, "unique_key": unique_key})
+    for step in steps:
+        if step.for_each is None:
+            rows = {"ids": [new_id() for _ in ids], "job_ids": ids}
+            session.execute(_INSERT_STEPS, {**shared, **_step_columns(step, steps), **rows})
 
 
 def _insert_parts(session: Session, job_id: UUID, step: NewStep, steps: Sequence[NewStep], parts: Sequence[object]) -> None:
-    for part, part_input in enumerate(parts):
-        session.execute(_INSERT_PART, _step_row(job_id, step, steps, part=part, part_input=part_input))
+    rows = {"ids": [new_id() for _ in parts], "inputs": [json.dumps(part) for part in parts]}
+    session.execute(_INSERT_PARTS, {"job_id": job_id, **_step_columns(step, steps), **rows})
     session.execute(_DROP_PARTS, {"job_id": job_id, "name": step.name, "count": len(parts)})
 
 
-def _step_row(job_id: UUID, step: NewStep, steps: Sequence[NewStep], *, part: int, part_input: object) -> dict[str, object]:
+def _step_columns(step: NewStep, steps: Sequence[NewStep]) -> dict[str, object]:
     # A join waits for the step that decides the parts as well: before that one ends, "no part is live" would be true.
     sources = {other.for_each for other in steps if other.name in step.after and other.for_each}
     after = sorted({*step.after, *sources, *([step.for_each] if step.for_each else [])})
     return {
-        "id": new_id(),
-        "job_id": job_id,
         "name": step.name,
-        "part": part,
         "after": after,
-        "input": part_input,
         "queue": step.queue,
         "optional": step.optional,
         "status": Status.WAITING if after else Status.QUEUED,
@@ -146,57 +164,23 @@ def _step_row(job_id: UUID, step: NewStep, steps: Sequence[NewStep], *, part: in
     }
 
 
-# SKIP LOCKED: a row that somebody else holds is being claimed or cancelled right now.
-_CLAIM = text(f"""
-WITH free AS MATERIALIZED (
-    SELECT s.id FROM jobs.job_steps s
-    WHERE s.id = :step_id AND s.status IN ('queued', 'retrying') AND s.available_at <= now()
-      AND {NOT_PAUSED}
-    FOR UPDATE SKIP LOCKED),
-up AS (
-    UPDATE jobs.job_steps s
-    SET status = 'running', attempt = s.attempt + 1, claim_id = gen_random_uuid(), worker_id = :worker_id,
-        claimed_at = now(), lease_until = now() + :lease, error = NULL
-    FROM free WHERE s.id = free.id
-    RETURNING s.*)
-SELECT up.claim_id, up.id AS step_id, up.job_id, j.pipeline, j.owner_id, up.name AS step, up.part, up.attempt, up.max_attempts,
-       j.args, up.input, up.checkpoint
-FROM up JOIN jobs.jobs j ON j.id = up.job_id
-""")  # noqa: S608  (a constant)
-
-
-def claim(session: Session, step_id: UUID, *, worker_id: UUID, lease: timedelta) -> Claim | None:
-    """Start an attempt, or return None when the hint is stale, or a limit would be exceeded.
-
-    Raises OperationalError when the job's row is held by another for a second.
-    """
-    statement = text("""
-        SELECT job_id, queue, pipeline, owner_id, EXISTS (SELECT 1 FROM jobs.limits) AS limited FROM jobs.job_steps WHERE id = :id
-    """)
-    step = session.execute(statement, {"id": step_id}).one_or_none()
-    if step is None:
-        return None
-    job_id = step.job_id
-    # Whoever holds the row may be frozen: a hint that cannot be followed soon must not hold a thread. It comes again.
-    session.execute(text("SET LOCAL lock_timeout = '1s'"))
-    lock(session, job_id)
-    if step.limited and not has_room(session, queue=step.queue, pipeline=step.pipeline, owner_id=step.owner_id):
-        return None
-    row = session.execute(_CLAIM, {"step_id": step_id, "worker_id": worker_id, "lease": lease}).mappings().one_or_none()
-    if row is None:
-        return None
-    session.execute(_DERIVE, {"job_id": job_id})
-    return Claim(**row)
-
-
 _HELD = text("""
 SELECT 1 FROM jobs.job_steps WHERE id = :step_id AND claim_id = :claim_id AND status = 'running' FOR UPDATE
 """)
 _END = text("""
-UPDATE jobs.job_steps SET status = :status, finished_at = now(), lease_until = NULL, result = :result, error = :error,
-    progress = CASE WHEN :status = 'succeeded' THEN 1 ELSE progress END
+UPDATE jobs.job_steps SET status = :status, finished_at = now(), lease_until = NULL, result = NULL, error = :error
 WHERE id = :step_id
-""").bindparams(bindparam("result", type_=JSONB(none_as_null=True)))
+""")
+# The fence of many: a row comes back only for a claim that still holds its step.
+_SUCCEED = text("""
+UPDATE jobs.job_steps s SET status = 'succeeded', finished_at = now(), lease_until = NULL, error = NULL, progress = 1,
+    result = CAST(e.result AS jsonb)
+FROM unnest(:step_ids, :claim_ids, :results) e(id, claim_id, result)
+WHERE s.id = e.id AND s.claim_id = e.claim_id AND s.status = 'running'
+RETURNING s.claim_id
+""").bindparams(
+    bindparam("step_ids", type_=ARRAY(Uuid)), bindparam("claim_ids", type_=ARRAY(Uuid)), bindparam("results", type_=ARRAY(Text))
+)
 # After a retry the source may decide on fewer parts than before.
 _DROP_PARTS = text("DELETE FROM jobs.job_steps WHERE job_id = :job_id AND name = :name AND part >= :count")
 _AGAIN = text("""
@@ -219,15 +203,52 @@ def holds(session: Session, held: Claim) -> bool:
     return session.execute(_HELD, {"step_id": held.step_id, "claim_id": held.claim_id}).first() is not None
 
 
-def succeed(session: Session, held: Claim, *, result: object, parts: Sequence[object], steps: Sequence[NewStep]) -> None:
-    """End the step well and queue what it unblocks; `holds` was true in this transaction."""
-    if held.attempt > 1:
-        insert_attempt(session, held.step_id, "succeeded", None)
-    session.execute(_END, {"step_id": held.step_id, "status": Status.SUCCEEDED, "result": result, "error": None})
-    for step in steps:
-        if step.for_each == held.step:
-            _insert_parts(session, held.job_id, step, steps, parts)
-    advance(session, held.job_id)
+@dataclass(frozen=True, slots=True)
+class Success:
+    """How a step ended well. `result` is JSON text; `write` brings product rows, as the job's owner, with the step's end."""
+
+    held: Claim
+    steps: Sequence[NewStep]  # of its pipeline
+    result: str | None = None
+    parts: Sequence[object] = ()
+    write: Callable[[Session], None] | None = None
+
+
+def succeed(session: Session, successes: Sequence[Success]) -> set[UUID]:
+    """End these steps well, and queue what that unblocks. Returns the claims that held their step: the others wrote nothing."""
+    ordered = sorted(successes, key=lambda each: each.held.step_id)  # rows are locked in one order everywhere
+    lock(session, *{each.held.job_id for each in ordered})
+    rows = {
+        "step_ids": [each.held.step_id for each in ordered],
+        "claim_ids": [each.held.claim_id for each in ordered],
+        "results": [each.result for each in ordered],
+    }
+    holding = set(session.execute(_SUCCEED, rows).scalars())
+    kept = [each for each in ordered if each.held.claim_id in holding]
+    for each in kept:
+        if each.held.attempt > 1:
+            insert_attempt(session, each.held.step_id, "succeeded", None)
+        for step in each.steps:
+            if step.for_each == each.held.step:
+                _insert_parts(session, each.held.job_id, step, each.steps, each.parts)
+    _write_products(session, kept)
+    alone = {each.held.job_id for each in kept if len(each.steps) == 1}
+    advance(session, *{each.held.job_id for each in kept} - alone)
+    if alone:
+        _moved(session, session.execute(_SUCCEED_JOBS, {"job_ids": list(alone)}).all())
+    return holding
+
+
+def _write_products(session: Session, successes: Sequence[Success]) -> None:
+    writing = sorted((each for each in successes if each.write), key=lambda each: each.held.owner_id)
+    for owner_id, theirs in groupby(writing, key=lambda each: each.held.owner_id):
+        become(session, Role.TENANT, owner_id)
+        for each in theirs:
+            if each.write:
+                each.write(session)
+        session.flush()
+    if writing:
+        become(session, Role.JOBS, "")
 
 
 def fail(session: Session, held: Claim, *, error: str, evidence: Evidence = NO_EVIDENCE) -> None:
@@ -252,9 +273,27 @@ def release(session: Session, held: Claim, *, outcome: str = "released", delay: 
     _give_back(session, held, Status.QUEUED, error=None, delay=delay, uncounted=1)
 
 
+_PUT_BACK = text("""
+UPDATE jobs.job_steps s SET status = 'queued', attempt = s.attempt - 1, claim_id = NULL, lease_until = NULL, error = :reason,
+    available_at = now() + :delay
+FROM unnest(:step_ids, :claim_ids) c(id, claim_id)
+WHERE s.id = c.id AND s.claim_id = c.claim_id AND s.status = 'running'
+""").bindparams(bindparam("step_ids", type_=ARRAY(Uuid)), bindparam("claim_ids", type_=ARRAY(Uuid)))
+
+
+def put_back(session: Session, claims: Sequence[Claim], *, delay: timedelta = timedelta(0), reason: str | None = None) -> None:
+    """Undo claims whose steps were never begun; those that were replaced meanwhile are left alone."""
+    ordered = sorted(claims, key=lambda held: held.step_id)
+    job_ids = {held.job_id for held in ordered}
+    lock(session, *job_ids)
+    rows = {"step_ids": [held.step_id for held in ordered], "claim_ids": [held.claim_id for held in ordered]}
+    session.execute(_PUT_BACK, {**rows, "delay": delay, "reason": reason})
+    advance(session, *job_ids)
+
+
 def _end_attempt(session: Session, held: Claim, status: Status, error: str | None, evidence: Evidence) -> None:
     insert_attempt(session, held.step_id, status.value, error, evidence)
-    session.execute(_END, {"step_id": held.step_id, "status": status, "result": None, "error": error})
+    session.execute(_END, {"step_id": held.step_id, "status": status, "error": error})
     advance(session, held.job_id)
 
 
@@ -269,29 +308,31 @@ def insert_attempt(session: Session, step_id: UUID, outcome: str, error: str | N
     session.execute(_ATTEMPT, params)
 
 
-def lock(session: Session, job_id: UUID) -> None:
-    """Serialise what follows with every other end of a step of this job."""
-    session.execute(text("SELECT 1 FROM jobs.jobs WHERE id = :id FOR NO KEY UPDATE"), {"id": job_id})
+def lock(session: Session, *job_ids: UUID) -> None:
+    """Serialise what follows with every other end of a step of these jobs."""
+    session.execute(_LOCK, {"job_ids": list(job_ids)})
 
 
+_JOB_IDS = bindparam("job_ids", type_=ARRAY(Uuid))
+_LOCK = text("SELECT 1 FROM jobs.jobs WHERE id = ANY(:job_ids) ORDER BY id FOR NO KEY UPDATE").bindparams(_JOB_IDS)
 _STOP_REST = text("""
 UPDATE jobs.job_steps s SET status = 'cancelled', finished_at = now()
-WHERE s.job_id = :job_id AND s.status IN ('waiting', 'queued', 'retrying')
-  AND (EXISTS (SELECT 1 FROM jobs.jobs j WHERE j.id = :job_id AND j.cancel_requested_at IS NOT NULL)
-    OR EXISTS (SELECT 1 FROM jobs.job_steps d WHERE d.job_id = :job_id
+WHERE s.job_id = ANY(:job_ids) AND s.status IN ('waiting', 'queued', 'retrying')
+  AND (EXISTS (SELECT 1 FROM jobs.jobs j WHERE j.id = s.job_id AND j.cancel_requested_at IS NOT NULL)
+    OR EXISTS (SELECT 1 FROM jobs.job_steps d WHERE d.job_id = s.job_id
                AND (d.status IN ('quarantined', 'cancelled') OR (d.status = 'failed' AND NOT d.optional))))
-""")
+""").bindparams(_JOB_IDS)
 _UNBLOCK = text("""
 UPDATE jobs.job_steps s SET status = 'queued', available_at = now()
-WHERE s.job_id = :job_id AND s.status = 'waiting' AND NOT EXISTS (
-    SELECT 1 FROM jobs.job_steps d WHERE d.job_id = :job_id AND d.name = ANY(s.after)
+WHERE s.job_id = ANY(:job_ids) AND s.status = 'waiting' AND NOT EXISTS (
+    SELECT 1 FROM jobs.job_steps d WHERE d.job_id = s.job_id AND d.name = ANY(s.after)
     AND NOT (d.status = 'succeeded' OR (d.status = 'failed' AND d.optional)))
-""")
+""").bindparams(_JOB_IDS)
 _DERIVE = text("""
 UPDATE jobs.jobs j SET status = f.status, error = f.error, version = j.version + 1, updated_at = now(),
     finished_at = CASE WHEN f.live THEN NULL ELSE coalesce(j.finished_at, now()) END
 FROM (
-    SELECT CASE
+    SELECT s.job_id, CASE
         WHEN bool_or(s.status IN ('waiting', 'queued', 'running', 'retrying')) THEN CASE
             WHEN bool_or(s.status = 'running') THEN 'running'
             WHEN bool_or(s.status = 'retrying') THEN 'retrying'
@@ -303,26 +344,53 @@ FROM (
         ELSE 'succeeded' END AS status,
         bool_or(s.status IN ('waiting', 'queued', 'running', 'retrying')) AS live,
         min(s.error) FILTER (WHERE s.status IN ('failed', 'quarantined') AND NOT s.optional) AS error
-    FROM jobs.job_steps s WHERE s.job_id = :job_id) f
-WHERE j.id = :job_id
-RETURNING j.finished_at IS NOT NULL
-""")
+    FROM jobs.job_steps s WHERE s.job_id = ANY(:job_ids) GROUP BY s.job_id) f
+WHERE j.id = f.job_id
+RETURNING j.id, j.pipeline, j.unique_key, j.finished_at IS NOT NULL AS ended
+""").bindparams(_JOB_IDS)
+# What `_DERIVE` comes to where the one step of a job succeeded.
+_SUCCEED_JOBS = text("""
+UPDATE jobs.jobs j SET status = 'succeeded', error = NULL, version = j.version + 1, updated_at = now(), finished_at = now()
+WHERE id = ANY(:job_ids)
+RETURNING j.id, j.pipeline, j.unique_key, true AS ended
+""").bindparams(_JOB_IDS)
 
 
-def advance(session: Session, job_id: UUID) -> None:
+def advance(session: Session, *job_ids: UUID) -> None:
     """Stop, unblock and derive, in that order, each in a statement of its own so that it sees what the last one wrote."""
+    if job_ids:
+        session.execute(_STOP_REST, {"job_ids": list(job_ids)})
+        session.execute(_UNBLOCK, {"job_ids": list(job_ids)})
+        derive(session, *job_ids)
+
+
+def derive(session: Session, *job_ids: UUID) -> None:
+    """Bring the status of these jobs, whose steps are as they should be, and what follows from their end."""
+    if not job_ids:
+        return
+    _moved(session, session.execute(_DERIVE, {"job_ids": list(job_ids)}).all())
+
+
+def _moved(session: Session, rows: Sequence[Row[Any]]) -> None:
     session.info[MOVED] = True
-    session.execute(_STOP_REST, {"job_id": job_id})
-    session.execute(_UNBLOCK, {"job_id": job_id})
-    if session.scalar(_DERIVE, {"job_id": job_id}):
-        settled(session, job_id)
-        _free_key(session, job_id)
+    ended = [row for row in rows if row.ended]
+    if ended:
+        settled(session, {row.id: row.pipeline for row in ended})
+    if keyed := [row.id for row in ended if row.unique_key is not None]:
+        _free_keys(session, keyed)
+
+
+def settled(session: Session, pipeline_of: Mapping[UUID, str]) -> None:
+    """Note that these jobs ended, or are open again, for what has to follow them before the commit."""
+    session.info.setdefault(SETTLED, {}).update(pipeline_of)
 
 
 _TAKE_KEY = text("""
 INSERT INTO jobs.unique_keys (pipeline, key, job_id) VALUES (:pipeline, :key, :job_id) ON CONFLICT DO NOTHING RETURNING 1
 """)
-_FREE_KEY = text("DELETE FROM jobs.unique_keys WHERE job_id = :job_id RETURNING pipeline, key, replay")
+_FREE_KEYS = text("DELETE FROM jobs.unique_keys WHERE job_id = ANY(:job_ids) RETURNING pipeline, key, replay").bindparams(
+    _JOB_IDS
+)
 
 
 def take_key(session: Session, pipeline: str, key: str, job_id: UUID) -> bool:
@@ -330,16 +398,13 @@ def take_key(session: Session, pipeline: str, key: str, job_id: UUID) -> bool:
     return session.execute(_TAKE_KEY, {"pipeline": pipeline, "key": key, "job_id": job_id}).first() is not None
 
 
-def _free_key(session: Session, job_id: UUID) -> None:
-    """Give the key of a job that ended to the one that waits for it, if one does."""
-    freed = session.execute(_FREE_KEY, {"job_id": job_id}).one_or_none()
-    if freed is None or freed.replay is None:
-        return
-    new = {**freed.replay, "steps": [NewStep(**{**step, "after": tuple(step["after"])}) for step in freed.replay["steps"]]}
-    again = insert_job(session, **new, unique_key=freed.key)
-    take_key(session, freed.pipeline, freed.key, again)
-
-
-def settled(session: Session, job_id: UUID) -> None:
-    """Note that the job ended, or is open again, for what has to follow it before the commit."""
-    session.info.setdefault(SETTLED, set()).add(job_id)
+def _free_keys(session: Session, job_ids: Iterable[UUID]) -> None:
+    """Give the keys of jobs that ended to those that wait for them, if any do."""
+    for freed in session.execute(_FREE_KEYS, {"job_ids": sorted(job_ids)}).all():
+        if freed.replay is not None:
+            new = {
+                **freed.replay,
+                "steps": [NewStep(**{**step, "after": tuple(step["after"])}) for step in freed.replay["steps"]],
+            }
+            again = insert_job(session, **new, unique_key=freed.key)
+            take_key(session, freed.pipeline, freed.key, again)

@@ -57,4 +57,4 @@ def retry(session: Session, job_id: UUID, *, step: str | None = None) -> None:
         raise Conflict(f"job {job_id} has nothing to run again" if step is None else f"job {job_id} has no step {step!r}")
     session.execute(text("UPDATE jobs.jobs SET cancel_requested_at = NULL, finished_at = NULL WHERE id = :id"), {"id": job_id})
     advance(session, job_id)
-    settled(session, job_id)
+    settled(session, {job_id: row.pipeline})

@@ -1,3 +1,4 @@
+import json
 import threading
 from datetime import timedelta
 from uuid import UUID, uuid4
@@ -12,7 +13,7 @@ from sqlalchemy.orm import Session
 from core.errors import Conflict, NotFound
 from db import jobs, status
 from db.engine import Database
-from db.jobs import NewStep
+from db.jobs import NewStep, Success
 
 LEASE = timedelta(seconds=30)
 TWO = [NewStep("first", "io"), NewStep("second", "media", after=("first",))]
@@ -42,10 +43,7 @@ def take(database: Database, job_id: UUID, name: str = "first", part: int = 0) -
 
 def succeed(database: Database, held: jobs.Claim, steps: list[NewStep] = TWO, parts: list | None = None) -> bool:
     with database.jobs() as session:
-        if not jobs.holds(session, held):
-            return False
-        jobs.succeed(session, held, result={"step": held.step}, parts=parts or [], steps=steps)
-        return True
+        return held.claim_id in jobs.succeed(session, [Success(held, steps, json.dumps({"step": held.step}), parts or [])])
 
 
 def expire(session: Session, job_id: UUID) -> None:
@@ -284,7 +282,7 @@ def _do(session: Session, act: str, job_id: UUID, held: jobs.Claim | None) -> No
             return
     elif held is not None and jobs.holds(session, held):
         if act == "succeed":
-            jobs.succeed(session, held, result=None, parts=[], steps=TWO)
+            jobs.succeed(session, [Success(held, TWO)])
         elif act == "fail":
             jobs.fail(session, held, error="e")
         elif act == "retry_later":

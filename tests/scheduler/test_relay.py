@@ -9,7 +9,7 @@ from db import jobs
 from db.engine import Database
 from db.jobs import NewStep, Scope
 from scheduler.relay import Relay
-from workers.broker import hints_key
+from workers.broker import hints_key, read_hint
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def insert(database: Database, owner: str, count: int, *, priority: int = 2) -> 
 
 
 def hinted(wire: redis.Redis) -> list[UUID]:
-    return [UUID(hint.decode()) for hint in wire.lrange(hints_key("io"), 0, -1)]
+    return [step_id for hint in wire.lrange(hints_key("io"), 0, -1) for step_id in read_hint(hint.decode())]
 
 
 def test_no_more_is_hinted_than_live_workers_can_start(database: Database, relay: Relay, wire: redis.Redis):

@@ -6,15 +6,31 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from db.jobs import Limit, Scope
-from scheduler.share import HALF_LIFE_SECONDS, Ready, Running, Slots, Usage, choose
+from scheduler.ready import Ready, Running, Situation
+from scheduler.share import HALF_LIFE_SECONDS, Room, Slots, Usage, choose
 
 
-def ready(owner: str, count: int, pipeline: str = "p") -> list[Ready]:
-    return [Ready(uuid4(), "io", pipeline, owner) for _ in range(count)]
+def ready(owner: str, count: int, pipeline: str = "p", name: str = "slow") -> list[Ready]:
+    return [Ready(uuid4(), "io", pipeline, name, owner, 0.0) for _ in range(count)]
 
 
-def pick(steps: list[Ready], *, room: int, limits=(), running=(), served=None, weights=None) -> list[Ready]:
-    return choose(steps, room=room, slots=Slots(limits, running), served=served or {}, weights=weights or {})
+def running(owner: str, count: int = 1, queue: str = "io") -> Running:
+    return Running(queue, "p", "slow", owner, count)
+
+
+def situation(steps: list[Running], **threads: int) -> Situation:
+    return Situation(threads, steps, {}, [], {})
+
+
+def pick(
+    steps: list[Ready], *, room: int | Room, limits: list | None = None, runs: list | None = None, served=None, weights=None
+) -> list[Ready]:
+    room = Room(slow=room) if isinstance(room, int) else room
+    return choose(steps, room=room, slots=Slots(limits or [], runs or []), served=served or {}, weights=weights or {})
+
+
+def room_for(*, slow: int, short: int) -> Room:
+    return Room(slow=slow, short_seconds=short / 4, seconds_of=lambda step: 1 / 4 if step.name == "short" else None)
 
 
 def owners(steps: list[Ready]) -> Counter[str]:
@@ -56,7 +72,11 @@ def test_an_owners_own_order_is_kept():
 )
 def test_limits_count_what_runs(limit: Limit, chosen: int):
     steps = ready("a", 10) + ready("b", 4)
-    assert len(pick(steps, room=8, limits=[limit], running=[Running("io", "p", "a")])) == chosen
+    assert len(pick(steps, room=8, limits=[limit], runs=[running("a")])) == chosen
+
+
+def test_a_limit_counts_every_step_of_a_kind_that_runs():
+    assert len(pick(ready("a", 10), room=8, limits=[Limit(Scope.OWNER, "a", 5)], runs=[running("a", 3)])) == 2
 
 
 def test_a_limit_of_its_own_counts_before_that_of_each():
@@ -69,23 +89,54 @@ def test_a_step_that_a_limit_holds_back_does_not_hold_back_those_behind_it():
     assert len(pick(steps, room=5, limits=[Limit(Scope.PIPELINE, "slow", 1)])) == 3
 
 
+def test_a_slow_step_that_no_thread_is_free_for_does_not_hold_back_the_short_ones_behind_it():
+    steps = ready("a", 3) + ready("a", 4, name="short")
+    assert [step.name for step in pick(steps, room=room_for(slow=1, short=3))] == ["slow", "short", "short", "short"]
+
+
 def test_usage_is_time_held_and_fades():
     usage = Usage()
-    usage.sample([], 0.0)
-    usage.sample([Running("io", "p", "a"), Running("io", "p", "a"), Running("media", "p", "b")], 2.0)
+    usage.sample(situation([]), 0.0)
+    usage.sample(situation([running("a", 2), running("b", queue="media")], io=2, media=1), 2.0)
     assert usage.held == {("io", "a"): 4.0, ("media", "b"): 2.0}
-    usage.sample([], 2.0 + HALF_LIFE_SECONDS)
+    usage.sample(situation([]), 2.0 + HALF_LIFE_SECONDS)
     assert usage.held[("io", "a")] == pytest.approx(2.0)
 
 
-@given(
-    counts=st.dictionaries(st.sampled_from("abcdef"), st.integers(1, 20), min_size=1),
-    room=st.integers(0, 30),
-    most=st.integers(0, 10),
-    served=st.dictionaries(st.sampled_from("abcdef"), st.floats(0, 1e6)),
-)
+def test_leases_that_share_a_thread_share_its_time():
+    usage = Usage()
+    usage.sample(situation([]), 0.0)
+    usage.sample(situation([running("a", 30), running("b", 10)], io=4), 10.0)
+    assert usage.held == {("io", "a"): pytest.approx(30.0), ("io", "b"): pytest.approx(10.0)}
+
+
+def test_the_first_look_counts_nothing():
+    usage = Usage()
+    usage.sample(situation([running("a")], io=1), 1e6)
+    assert not any(usage.held.values())
+
+
+NAMES = st.sampled_from("abcdef")
+COUNTS = st.dictionaries(NAMES, st.integers(1, 20), min_size=1)
+SERVED = st.dictionaries(NAMES, st.floats(0, 1e6))
+
+
+@given(counts=COUNTS, room=st.integers(0, 30), most=st.integers(0, 10), served=SERVED)
 def test_no_limit_is_exceeded_and_no_room_is_wasted(counts: dict, room: int, most: int, served: dict):
     steps = [step for owner, count in counts.items() for step in ready(owner, count)]
     chosen = pick(steps, room=room, limits=[Limit(Scope.OWNER, "*", most)], served=served)
     assert len(set(chosen)) == len(chosen) == min(room, sum(min(most, count) for count in counts.values()))
     assert all(count <= most for count in owners(chosen).values())
+
+
+@given(slow=COUNTS, short=COUNTS, threads=st.integers(0, 20), ahead=st.integers(0, 30), served=SERVED)
+def test_slow_and_short_steps_each_fill_their_own_room(slow: dict, short: dict, threads: int, ahead: int, served: dict):
+    steps = [
+        step
+        for name, counts in (("slow", slow), ("short", short))
+        for owner in counts
+        for step in ready(owner, counts[owner], name=name)
+    ]
+    kinds = Counter(step.name for step in pick(steps, room=room_for(slow=threads, short=ahead), served=served))
+    assert kinds["slow"] == min(threads, sum(slow.values()))
+    assert kinds["short"] == min(ahead, sum(short.values()))

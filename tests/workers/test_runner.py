@@ -16,8 +16,9 @@ from db import jobs, status
 from db.engine import Database
 from pipelines.base import Pipeline, enqueue, step
 from pipelines.context import Context
+from workers.endings import back_off
 from workers.lease import Keeper
-from workers.runner import StepRunner, back_off
+from workers.runner import StepRunner
 
 LEASE = timedelta(seconds=30)
 

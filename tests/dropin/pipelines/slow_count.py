@@ -1,5 +1,6 @@
 """A pipeline in one file: counts slowly, from its checkpoint on, then a second step says how far it came."""
 
+import time
 from dataclasses import dataclass
 
 from pipelines.base import Pipeline, step
@@ -22,7 +23,7 @@ def count(ctx: Context) -> object:
         ctx.log(f"number {number}")
         ctx.checkpoint(number + 1)
         ctx.progress((number + 1) / ctx.args["to"])
-        ctx.released.wait(ctx.args["pause_seconds"])
+        time.sleep(ctx.args["pause_seconds"])
     return {"started_at": start, "ended_at": ctx.args["to"]}
 
 

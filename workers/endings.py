@@ -1,0 +1,89 @@
+"""How an attempt that did not succeed ends: what each error means for its step."""
+
+import random
+from collections.abc import Callable
+from datetime import timedelta
+
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from core.errors import AskStephenError, Cancelled, ChildDied, Released, Replaced, Snoozed, Transient
+from core.log import get_logger, redact
+from db import jobs
+
+Ending = Callable[[Session], None]  # what is written under the fence
+
+_log = get_logger(__name__)
+_LONGEST_DELAY_SECONDS = 300.0
+_LONGEST_STDERR = 4000
+
+
+def ending_of(held: jobs.Claim, error: Exception) -> Ending | None:
+    """What to write of an attempt that this ended, or None where nothing is: another attempt holds the step."""
+    match error:
+        case Replaced():
+            _log.warning("step.replaced")
+            return None
+        case AskStephenError():
+            return _declared(held, error)
+        case DBAPIError() if passes(error):  # nobody's fault: no attempt counted
+            _log.warning("step.database_lost", sqlstate=sqlstate(error))
+            return lambda session: jobs.release(session, held)
+        case DBAPIError():
+            _log.error("step.crashed", exc_info=error)
+            return _retry_or_failure(held, "the database refused a statement; the log tells more", None)
+        case _:  # a bug in a step must not take the worker with it
+            _log.error("step.crashed", exc_info=error)
+            return _retry_or_failure(held, f"unexpected {type(error).__name__}; the log tells more", None)
+
+
+def passes(error: DBAPIError) -> bool:
+    """Tell whether the same transaction may do well later: the server was away (classes 08 and 57), or chose us to break a deadlock (40)."""
+    state = sqlstate(error)
+    return error.connection_invalidated or state is None or state.startswith(("08", "57", "40"))
+
+
+def sqlstate(error: DBAPIError) -> str | None:
+    """Postgres's code for what went wrong; None where the server said nothing."""
+    state: str | None = getattr(error.orig, "sqlstate", None)
+    return state
+
+
+def _declared(held: jobs.Claim, error: AskStephenError) -> Ending:
+    match error:
+        case Cancelled():
+            return lambda session: jobs.cancel_step(session, held)
+        case Released():
+            return lambda session: jobs.release(session, held)
+        case Snoozed(delay=delay):
+            return lambda session: jobs.release(session, held, outcome="snoozed", delay=delay)
+        case ChildDied(evidence=evidence):
+            return _retry_or_failure(held, str(error), None, evidence=_without_secrets(evidence))
+        case Transient(retry_after=retry_after):
+            return _retry_or_failure(held, str(error), retry_after)
+        case _:
+            return _failure(held, str(error))
+
+
+def _without_secrets(evidence: jobs.Evidence) -> jobs.Evidence:
+    kept: dict[str, object] = redact(evidence)
+    return kept | {"stderr": str(kept["stderr"])[-_LONGEST_STDERR:]} if "stderr" in kept else kept
+
+
+def _failure(held: jobs.Claim, message: str, evidence: jobs.Evidence = jobs.NO_EVIDENCE) -> Ending:
+    return lambda session: jobs.fail(session, held, error=message, evidence=evidence)
+
+
+def _retry_or_failure(
+    held: jobs.Claim, message: str, retry_after: timedelta | None, *, evidence: jobs.Evidence = jobs.NO_EVIDENCE
+) -> Ending:
+    if held.attempt >= held.max_attempts:
+        return _failure(held, f"{message} (after {held.attempt} attempts)", evidence)
+    delay = back_off(held.attempt) if retry_after is None else retry_after
+    return lambda session: jobs.retry_later(session, held, error=message, delay=delay, evidence=evidence)
+
+
+def back_off(attempt: int) -> timedelta:
+    """How long to wait after attempt number `attempt` (from 1): doubling from 2 s to 5 minutes, spread by a fifth."""
+    seconds = min(2.0**attempt, _LONGEST_DELAY_SECONDS)
+    return timedelta(seconds=seconds * random.uniform(0.8, 1.2))  # noqa: S311  (spread, not secrecy)

@@ -1,0 +1,50 @@
+"""The claimed steps of one hint: one runs, the rest wait for its thread, some have ended and are not written yet."""
+
+import time
+from collections import deque
+from collections.abc import Iterable
+from typing import TypeVar
+
+from db import jobs
+from pipelines.context import Context
+
+Item = TypeVar("Item")
+_WRITE_AFTER_SECONDS = 0.05
+
+
+class Hint:
+    """Belongs to one thread; the keeper's takes from both ends when a step turns out to be slow."""
+
+    def __init__(self, waiting: Iterable[Context]) -> None:
+        self.waiting = deque(waiting)
+        self.ended: deque[tuple[Context, jobs.Success]] = deque()
+        self.since = time.monotonic()  # the running step's start
+        self._write_at = 0.0
+
+    def next(self) -> Context | None:
+        """The step whose turn it is; None when none waits."""
+        self.since = time.monotonic()
+        try:
+            return self.waiting.popleft()
+        except IndexError:  # or all were given back
+            return None
+
+    def end(self, ctx: Context, success: jobs.Success) -> None:
+        """Note a step that is to be written as succeeded."""
+        if not self.ended:
+            self._write_at = time.monotonic() + _WRITE_AFTER_SECONDS
+        self.ended.append((ctx, success))
+
+    def wants_writing(self) -> bool:
+        """Tell whether what ended has waited long enough for its neighbours."""
+        return bool(self.ended) and time.monotonic() >= self._write_at
+
+
+def take_all(items: deque[Item]) -> list[Item]:
+    """Empty `items`, though another thread may take from it too."""
+    taken = []
+    try:
+        while True:
+            taken.append(items.popleft())
+    except IndexError:
+        return taken
