@@ -9,8 +9,11 @@ round after round, each on empty servers (but for `ours_full`: many rows of othe
 
 - enqueue: a third of the jobs one by one from one thread, a third from eight, a third in bulk where there is such a thing;
 - drain: from when both workers run jobs until nothing is left, which includes the last acknowledgement or commit;
-- start: from the beginning of the enqueue call to the job's first line; idle (gaps of 20 to 60 ms), then at half the drain rate;
+- start: from the beginning of the enqueue call to the job's first line; idle (gaps of 20 to 60 ms), then at half the rate that
+  enqueueing one by one and draining reach together;
 - correct: as many INCRs as jobs; ours all `succeeded`.
+- ours with limits on its queue, pipeline and owners; ours_rows writes a product row with each job's end; ours_full has a million
+  finished and 100 000 waiting jobs in its tables.
 
 Bare dramatiq runs in the project's environment, with the same Redis client as ours; the other peers in one made from
 requirements/bench.lock at the first run. The last line is JSON: medians over rounds, and the ratios of ours to others.
@@ -62,14 +65,16 @@ class System:
     module: str = ""  # in queue_peers, where it is not the name
     in_project: bool = False
     many_rows: bool = False
+    pipeline: str = ""  # of ours
 
 
 _OUR_WORKER, _OUR_SCHEDULER = f"python -m workers --queues io --threads {THREADS}", ("python -m scheduler",)
 _AT = "benchmarks.queue_peers"
 SYSTEMS = (
     System("dramatiq", f"dramatiq {_AT}.dramatiq --processes 1 --threads {THREADS}", in_project=True),
-    System("ours", _OUR_WORKER, _OUR_SCHEDULER, in_project=True),
-    System("ours_full", _OUR_WORKER, _OUR_SCHEDULER, module="ours", in_project=True, many_rows=True),
+    System("ours", _OUR_WORKER, _OUR_SCHEDULER, in_project=True, pipeline="count_once"),
+    System("ours_rows", _OUR_WORKER, _OUR_SCHEDULER, module="ours", in_project=True, pipeline="count_row"),
+    System("ours_full", _OUR_WORKER, _OUR_SCHEDULER, module="ours", in_project=True, pipeline="count_once", many_rows=True),
     System("huey", f"huey_consumer {_AT}.huey.huey --workers {THREADS} --worker-type thread --quiet"),
     System("celery", f"celery -A {_AT}.celery worker --pool threads --concurrency {THREADS} --loglevel WARNING"),
     System("rq", "rq worker --url {redis} --quiet"),
@@ -175,6 +180,7 @@ class Bench:
             "DATABASE_URL": urlsplit(servers.environment["DATABASE_URL"])._replace(path=f"/bench_{system.name}").geturl(),
             "PYTHONPATH": os.pathsep.join((str(ROOT), str(DROP_IN))),
             "BENCH_FINISHED": str(sizes.finished_rows if system.many_rows else 0),
+            "BENCH_PIPELINE": system.pipeline,
             "BENCH_WAITING": str(sizes.waiting_rows if system.many_rows else 0),
             "ASKSTEPHEN_HOME": str(servers.home / "ours"),
             "LOG_LEVEL": "warning",
@@ -196,8 +202,9 @@ class Bench:
                 pick = random.Random(seed)
                 gaps = [pick.uniform(0.020, 0.060) for _ in range(self._sizes.idle_starts)]
                 figures |= named("idle", self._starts(ask, gaps, threads=1))
-                count = max(100, int(drain / 2 * self._sizes.half_load_seconds))
-                gaps = [pick.expovariate(drain / 2) for _ in range(count)]
+                both = 1 / (1 / drain + 1 / float(figures["enqueue_8_threads"] or drain))  # they share the cores
+                count = max(100, int(both / 2 * self._sizes.half_load_seconds))
+                gaps = [pick.expovariate(both / 2) for _ in range(count)]
                 figures |= named("half", self._starts(ask, gaps, threads=THREADS))
         return figures
 

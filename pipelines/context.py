@@ -5,12 +5,12 @@ import json
 import math
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import Executable, text
 from sqlalchemy.orm import Session
 
 from core.children import Limits, Output
@@ -140,16 +140,17 @@ class Context:
             become(session, Role.TENANT, owner)
             yield session
 
-    def success(self, result: object = None, *, write: Callable[[Session], None] | None = None) -> jobs.Success:
+    def success(self, result: object = None, *, rows: jobs.Rows | None = None) -> jobs.Success:
         """How this step ends well."""
-        return jobs.Success(self.held, self._steps, None if result is None else json.dumps(result), write=write)
+        return jobs.Success(self.held, self._steps, None if result is None else json.dumps(result), rows=rows)
 
-    def finish(self, write: Callable[[Session], None], result: object = None) -> jobs.Success:
-        """For `return ctx.finish(write)`: product rows that are written with the step's end, in one transaction with other steps'.
+    def finish(self, statement: Executable, *params: Mapping[str, Any], result: object = None) -> jobs.Success:
+        """For `return ctx.finish(INSERT_PRICE, {...}, {...})`: product rows that are written with the step's end.
 
-        `write` sees what the job's owner sees. It may be called twice, where another's failed; what it does must be rows only.
+        The statement sees what the job's owner sees. It is executed once for all steps that end together and name the same one, so
+        it is best a constant; where it fails for one of them, each step is written by itself and fails by itself.
         """
-        return self.success(result, write=write)
+        return self.success(result, rows=jobs.Rows(statement, params))
 
     @contextmanager
     def complete(self, result: object = None, *, parts: Sequence[object] = ()) -> Iterator[Session]:

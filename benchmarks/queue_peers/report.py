@@ -59,6 +59,7 @@ def summary(rounds: Rounds, not_measured: dict[str, str], jobs: int) -> dict[str
     fastest = max(peers, key=lambda name: medians[name]["drain"] or 0.0, default=None)
     ratios = {f"vs_{peer}": ratio(rounds, "ours", peer) for peer in peers}
     ratios["vs_fastest"] = ratio(rounds, "ours", fastest) if fastest else None
+    ratios["rows_vs_dramatiq"] = ratio(rounds, "ours_rows", "dramatiq")
     ratios["full_vs_empty"] = ratio(rounds, "ours_full", "ours")
     rounded = {name: {key: value and round(value, 2) for key, value in each.items()} for name, each in medians.items()}
     return {

@@ -17,6 +17,7 @@ from db.engine import MOVED
 from db.jobs.scope import Scope
 
 _HEAVIEST = 100
+_HIGHEST = 30_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +31,8 @@ class Limit:
 
 def set_limit(session: Session, kind: Scope, name: str, most: int | None) -> None:
     """Hold from now on, or with None no longer. What runs already is left alone. Raises Invalid."""
-    if most is not None and most < 0:
-        raise Invalid("a limit is 0 or more")
+    if most is not None and not 0 <= most <= _HIGHEST:
+        raise Invalid(f"a limit is 0 to {_HIGHEST}")
     named = {"kind": kind, "name": name}
     if most is None:
         session.execute(text("DELETE FROM jobs.limits WHERE kind = :kind AND name = :name"), named)

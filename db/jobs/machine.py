@@ -1,16 +1,16 @@
 """The status machine: jobs and steps are written, claimed and ended here; the moves are listed in the package's words."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from itertools import groupby
 from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, text
+from sqlalchemy import Executable, Row, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.expression import bindparam
@@ -204,14 +204,22 @@ def holds(session: Session, held: Claim) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class Rows:
+    """Product rows: a statement, and the parameters of each time that it is executed."""
+
+    statement: Executable
+    params: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
 class Success:
-    """How a step ended well. `result` is JSON text; `write` brings product rows, as the job's owner, with the step's end."""
+    """How a step ended well. `result` is JSON text; `rows` are written, as the job's owner, with the step's end."""
 
     held: Claim
     steps: Sequence[NewStep]  # of its pipeline
     result: str | None = None
     parts: Sequence[object] = ()
-    write: Callable[[Session], None] | None = None
+    rows: Rows | None = None
 
 
 def succeed(session: Session, successes: Sequence[Success]) -> set[UUID]:
@@ -240,14 +248,16 @@ def succeed(session: Session, successes: Sequence[Success]) -> set[UUID]:
 
 
 def _write_products(session: Session, successes: Sequence[Success]) -> None:
-    writing = sorted((each for each in successes if each.write), key=lambda each: each.held.owner_id)
-    for owner_id, theirs in groupby(writing, key=lambda each: each.held.owner_id):
+    """One statement for all that write the same way, owner by owner."""
+    writes: dict[str, dict[Executable, list[Mapping[str, Any]]]] = defaultdict(lambda: defaultdict(list))
+    for each in successes:
+        if each.rows and each.rows.params:
+            writes[each.held.owner_id][each.rows.statement].extend(each.rows.params)
+    for owner_id, theirs in sorted(writes.items()):
         become(session, Role.TENANT, owner_id)
-        for each in theirs:
-            if each.write:
-                each.write(session)
-        session.flush()
-    if writing:
+        for statement, params in theirs.items():
+            session.execute(statement, params)
+    if writes:
         become(session, Role.JOBS, "")
 
 
