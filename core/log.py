@@ -3,7 +3,9 @@
 import logging
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import structlog
@@ -43,11 +45,30 @@ def _redact_event(_logger: object, _method: str, event: dict[str, Any]) -> dict[
     return {k: "[redacted]" if _names_secret(k) and v else redact(v) for k, v in event.items()}
 
 
+_about: ContextVar[Callable[[], Mapping[str, object]] | None] = ContextVar("about", default=None)
+
+
+@contextmanager
+def about(fields: Callable[[], Mapping[str, object]]) -> Iterator[None]:
+    """Put these fields on every line that is written in the block; they are asked for only when there is one."""
+    token = _about.set(fields)
+    try:
+        yield
+    finally:
+        _about.reset(token)
+
+
+def _say_what_about(_logger: object, _method: str, event: dict[str, Any]) -> dict[str, Any]:
+    fields = _about.get()
+    return {**fields(), **event} if fields else event
+
+
 def configure_log(*, form: str = "auto", level: str = "info") -> None:
     """Send our events and the standard library's through one chain to standard error."""
     console = form == "console" or (form == "auto" and sys.stderr.isatty())
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
+        _say_what_about,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -78,6 +99,6 @@ def configure_log(*, form: str = "auto", level: str = "info") -> None:
 
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:
-    """A logger for one module; bind per-request and per-attempt context with `structlog.contextvars`."""
+    """A logger for one module; bind per-request context with `structlog.contextvars`, and an attempt's with `about`."""
     logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
     return logger

@@ -89,7 +89,7 @@ class Relay:
         alive, *lengths = pipe.execute()
         if not alive:
             self._hinted.clear()
-        enough = {queue: threads * _HINTS_IN_ADVANCE // 2 for queue, threads in self._threads.items()}
+        enough = {queue: threads * _HINTS_IN_ADVANCE // 4 for queue, threads in self._threads.items()}
         return {queue for queue, length in zip(self._threads, lengths, strict=True) if length > max(1, enough[queue])}
 
     def _room(self, queue: str, situation: Situation) -> Room:

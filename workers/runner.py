@@ -8,11 +8,10 @@ from functools import partial
 from pathlib import Path
 from uuid import UUID
 
-import structlog
 from sqlalchemy.exc import DBAPIError
 
 from core.errors import NotFound
-from core.log import get_logger
+from core.log import about, get_logger
 from core.sandbox.run import Sandbox
 from core.storage import Storage
 from db import jobs
@@ -128,9 +127,7 @@ class StepRunner:
         held = ctx.held
         step, _ = _find(held)
         ctx.deadline_at = time.monotonic() + step.deadline.total_seconds()
-        with structlog.contextvars.bound_contextvars(
-            job_id=str(held.job_id), pipeline=held.pipeline, step=held.step, attempt=held.attempt, claim_id=str(held.claim_id)
-        ):
+        with about(held.words):
             try:
                 ctx.check()
                 began = time.monotonic()

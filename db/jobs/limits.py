@@ -62,20 +62,20 @@ _OF_ONE = text(f"""
 SELECT n.kind, n.name, l.most FROM (SELECT :queue AS queue, :pipeline AS pipeline, :owner AS owner_id) s {_APPLYING}
 ORDER BY n.kind
 """)  # noqa: S608  (a constant)
+_IDS = bindparam("step_ids", type_=ARRAY(Uuid))
 _OF_MANY = text(f"""
-SELECT n.kind, n.name, l.most, array_agg(s.id) AS step_ids FROM jobs.job_steps s {_APPLYING}
+SELECT n.kind, n.name, l.most, count(*) AS wanted FROM jobs.job_steps s {_APPLYING}
 WHERE s.id = ANY(:step_ids) GROUP BY n.kind, n.name, l.most ORDER BY n.kind, n.name
-""").bindparams(bindparam("step_ids", type_=ARRAY(Uuid)))  # noqa: S608  (a constant)
+""").bindparams(_IDS)  # noqa: S608  (a constant)
+_OF_EACH = text(f"""
+SELECT n.kind, n.name, s.id FROM jobs.job_steps s {_APPLYING} WHERE s.id = ANY(:step_ids)
+""").bindparams(_IDS)  # noqa: S608  (a constant)
 _NAMES = (bindparam("kinds", type_=ARRAY(Text)), bindparam("names", type_=ARRAY(Text)))
 _LOCK = text("""
 SELECT pg_advisory_xact_lock(hashtextextended(kind || ' ' || name, 7310200))
 FROM (SELECT kind, name FROM unnest(:kinds, :names) n(kind, name) ORDER BY kind, name) n
 """).bindparams(*_NAMES)
-_RUNNING = text("""
-SELECT n.kind, n.name, count(*) FROM unnest(:kinds, :names) n(kind, name) JOIN jobs.job_steps s
-    ON s.status = 'running' AND n.name = CASE n.kind WHEN 'queue' THEN s.queue WHEN 'pipeline' THEN s.pipeline ELSE s.owner_id END
-GROUP BY n.kind, n.name
-""").bindparams(*_NAMES)
+_RUNNING = text("SELECT queue, pipeline, owner_id, count(*) FROM jobs.job_steps WHERE status = 'running' GROUP BY 1, 2, 3")
 
 
 def find_full(session: Session, *, queue: str, pipeline: str, owner_id: str) -> Limit | None:
@@ -92,9 +92,12 @@ def _room(session: Session, limits: Sequence[Row[Any]]) -> dict[tuple[str, str],
     """How many more steps may run under each of these limits."""
     if not limits:
         return {}
-    names = {"kinds": [limit.kind for limit in limits], "names": [limit.name for limit in limits]}
-    running = {(kind, name): count for kind, name, count in session.execute(_RUNNING, names)}
-    return {(limit.kind, limit.name): limit.most - running.get((limit.kind, limit.name), 0) for limit in limits}
+    room = {(limit.kind, limit.name): limit.most for limit in limits}
+    for queue, pipeline, owner_id, count in session.execute(_RUNNING):
+        for key in ((Scope.QUEUE, queue), (Scope.PIPELINE, pipeline), (Scope.OWNER, owner_id)):
+            if key in room:
+                room[key] -= count
+    return room
 
 
 def admit(session: Session, step_ids: Sequence[UUID]) -> list[UUID]:
@@ -107,10 +110,11 @@ def admit(session: Session, step_ids: Sequence[UUID]) -> list[UUID]:
         return list(step_ids)
     session.execute(_LOCK, {"kinds": [limit.kind for limit in limits], "names": [limit.name for limit in limits]})
     room = _room(session, limits)  # a statement of its own, so that it sees what the holder before us committed
+    if all(room[limit.kind, limit.name] >= limit.wanted for limit in limits):
+        return list(step_ids)
     under: dict[UUID, list[tuple[str, str]]] = defaultdict(list)
-    for limit in limits:
-        for step_id in limit.step_ids:
-            under[step_id].append((limit.kind, limit.name))
+    for kind, name, step_id in session.execute(_OF_EACH, {"step_ids": list(step_ids)}):
+        under[step_id].append((kind, name))
     admitted = []
     for step_id in step_ids:
         if all(room[key] > 0 for key in under[step_id]):

@@ -66,6 +66,16 @@ class Claim:
     input: Any
     checkpoint: Any
 
+    def words(self) -> dict[str, object]:
+        """What it is, for a line of the log."""
+        return {
+            "job_id": str(self.job_id),
+            "pipeline": self.pipeline,
+            "step": self.step,
+            "attempt": self.attempt,
+            "claim_id": str(self.claim_id),
+        }
+
 
 _IDS = bindparam("ids", type_=ARRAY(Uuid))
 _AFTER = bindparam("after", type_=ARRAY(Text))
@@ -172,15 +182,28 @@ UPDATE jobs.job_steps SET status = :status, finished_at = now(), lease_until = N
 WHERE id = :step_id
 """)
 # The fence of many: a row comes back only for a claim that still holds its step.
-_SUCCEED = text("""
+_FENCED = """
 UPDATE jobs.job_steps s SET status = 'succeeded', finished_at = now(), lease_until = NULL, error = NULL, progress = 1,
     result = CAST(e.result AS jsonb)
 FROM unnest(:step_ids, :claim_ids, :results) e(id, claim_id, result)
 WHERE s.id = e.id AND s.claim_id = e.claim_id AND s.status = 'running'
-RETURNING s.claim_id
-""").bindparams(
-    bindparam("step_ids", type_=ARRAY(Uuid)), bindparam("claim_ids", type_=ARRAY(Uuid)), bindparam("results", type_=ARRAY(Text))
+"""
+_ENDED = (
+    bindparam("step_ids", type_=ARRAY(Uuid)),
+    bindparam("claim_ids", type_=ARRAY(Uuid)),
+    bindparam("results", type_=ARRAY(Text)),
+    bindparam("job_ids", type_=ARRAY(Uuid)),
 )
+_SUCCEED = text(f"{_FENCED} RETURNING s.claim_id").bindparams(*_ENDED[:3])
+# What `lock`, `_SUCCEED` and `_DERIVE` come to where the job has this one step. All jobs are locked before the first step: the count
+# says so. A step or job that changed while they were waited for is looked at again as it is then.
+_SUCCEED_ALONE = text(f"""
+WITH locked AS MATERIALIZED (SELECT id FROM jobs.jobs WHERE id = ANY(:job_ids) ORDER BY id FOR NO KEY UPDATE),
+ended AS ({_FENCED} AND (SELECT count(*) FROM locked) > 0 RETURNING s.claim_id, s.job_id)
+UPDATE jobs.jobs j SET status = 'succeeded', error = NULL, version = j.version + 1, updated_at = now(), finished_at = now()
+FROM ended WHERE j.id = ended.job_id
+RETURNING ended.claim_id, j.id, j.pipeline, j.unique_key, true AS ended
+""").bindparams(*_ENDED)  # noqa: S608  (a constant)
 # After a retry the source may decide on fewer parts than before.
 _DROP_PARTS = text("DELETE FROM jobs.job_steps WHERE job_id = :job_id AND name = :name AND part >= :count")
 _AGAIN = text("""
@@ -225,26 +248,48 @@ class Success:
 def succeed(session: Session, successes: Sequence[Success]) -> set[UUID]:
     """End these steps well, and queue what that unblocks. Returns the claims that held their step: the others wrote nothing."""
     ordered = sorted(successes, key=lambda each: each.held.step_id)  # rows are locked in one order everywhere
-    lock(session, *{each.held.job_id for each in ordered})
-    rows = {
-        "step_ids": [each.held.step_id for each in ordered],
-        "claim_ids": [each.held.claim_id for each in ordered],
-        "results": [each.result for each in ordered],
-    }
-    holding = set(session.execute(_SUCCEED, rows).scalars())
+    alone = [each for each in ordered if len(each.steps) == 1]
+    among = [each for each in ordered if len(each.steps) > 1]
+    if among:
+        lock(session, *{each.held.job_id for each in successes})  # of all: in one order
+    holding = _succeed_alone(session, alone) | _succeed_among(session, among)
     kept = [each for each in ordered if each.held.claim_id in holding]
     for each in kept:
         if each.held.attempt > 1:
             insert_attempt(session, each.held.step_id, "succeeded", None)
+    _write_products(session, kept)
+    return holding
+
+
+def _succeed_alone(session: Session, successes: Sequence[Success]) -> set[UUID]:
+    if not successes:
+        return set()
+    job_ids = [each.held.job_id for each in successes]
+    rows = session.execute(_SUCCEED_ALONE, {**_arrays(successes), "job_ids": job_ids}).all()
+    _moved(session, rows)
+    return {row.claim_id for row in rows}
+
+
+def _succeed_among(session: Session, successes: Sequence[Success]) -> set[UUID]:
+    """Of jobs that have other steps too."""
+    if not successes:
+        return set()
+    holding = set(session.execute(_SUCCEED, _arrays(successes)).scalars())
+    kept = [each for each in successes if each.held.claim_id in holding]
+    for each in kept:
         for step in each.steps:
             if step.for_each == each.held.step:
                 _insert_parts(session, each.held.job_id, step, each.steps, each.parts)
-    _write_products(session, kept)
-    alone = {each.held.job_id for each in kept if len(each.steps) == 1}
-    advance(session, *{each.held.job_id for each in kept} - alone)
-    if alone:
-        _moved(session, session.execute(_SUCCEED_JOBS, {"job_ids": list(alone)}).all())
+    advance(session, *{each.held.job_id for each in kept})
     return holding
+
+
+def _arrays(successes: Sequence[Success]) -> dict[str, object]:
+    return {
+        "step_ids": [each.held.step_id for each in successes],
+        "claim_ids": [each.held.claim_id for each in successes],
+        "results": [each.result for each in successes],
+    }
 
 
 def _write_products(session: Session, successes: Sequence[Success]) -> None:
@@ -357,12 +402,6 @@ FROM (
     FROM jobs.job_steps s WHERE s.job_id = ANY(:job_ids) GROUP BY s.job_id) f
 WHERE j.id = f.job_id
 RETURNING j.id, j.pipeline, j.unique_key, j.finished_at IS NOT NULL AS ended
-""").bindparams(_JOB_IDS)
-# What `_DERIVE` comes to where the one step of a job succeeded.
-_SUCCEED_JOBS = text("""
-UPDATE jobs.jobs j SET status = 'succeeded', error = NULL, version = j.version + 1, updated_at = now(), finished_at = now()
-WHERE id = ANY(:job_ids)
-RETURNING j.id, j.pipeline, j.unique_key, true AS ended
 """).bindparams(_JOB_IDS)
 
 
