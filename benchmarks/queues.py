@@ -97,8 +97,8 @@ class Sizes:
     rounds: int
 
 
-FULL = Sizes(12_000, 300, 5.0, 1_000_000, 100_000, 5)
-QUICK = Sizes(1_536, 100, 2.0, 100_000, 10_000, 1)
+FULL = Sizes(24_000, 300, 5.0, 1_000_000, 100_000, 3)
+QUICK = Sizes(6_000, 100, 2.0, 100_000, 10_000, 1)
 
 
 def main(arguments: list[str]) -> int:
