@@ -20,7 +20,8 @@ _log = get_logger(__name__)
 _ALIVE = "hints:alive"  # gone when Redis lost its memory, and the hints with it
 _HINT_AGAIN_SECONDS = 2.0
 _LOOK_SECONDS = 1.0
-_HINT_SECONDS = 0.05  # of short steps in one hint
+_HINT_SECONDS = 0.05  # of short steps in one hint, at most
+_WORTH_SECONDS = 0.005  # less work than this costs more to claim by itself than to wait for
 _HINTS_IN_ADVANCE = 4  # of short steps, for each thread
 _REST = 3.0  # between two looks at the rows, in times of what the last one took
 
@@ -123,17 +124,15 @@ class Relay:
 
 
 def grouped(steps: Sequence[Ready], threads: int, situation: Situation) -> list[list[Ready]]:
-    """These steps as hints, in their order: alone while there is a thread for each, several short ones together in a backlog."""
+    """These steps as hints, in their order: each slow one alone, the short ones together, spread over the threads in a backlog."""
     share = math.ceil(len(steps) / max(1, threads))
     hints: list[list[Ready]] = []
-    last_is_open = False
-    filled = 0.0
+    filled = math.inf  # seconds of work in the last hint
     for step in steps:
         seconds = situation.seconds_of(step)
-        if seconds is None or not last_is_open or filled >= _HINT_SECONDS or len(hints[-1]) >= share:
+        if seconds is None or filled >= _HINT_SECONDS or (filled >= _WORTH_SECONDS and len(hints[-1]) >= share):
             hints.append([])
             filled = 0.0
         hints[-1].append(step)
-        last_is_open = seconds is not None
-        filled += max(seconds or 0.0, SHORTEST_SECONDS)
+        filled = math.inf if seconds is None else filled + max(seconds, SHORTEST_SECONDS)
     return hints

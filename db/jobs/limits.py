@@ -10,7 +10,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.expression import bindparam
-from sqlalchemy.types import Text, Uuid
+from sqlalchemy.types import Uuid
 
 from core.errors import Invalid, NotFound
 from db.engine import MOVED
@@ -63,18 +63,15 @@ SELECT n.kind, n.name, l.most FROM (SELECT :queue AS queue, :pipeline AS pipelin
 ORDER BY n.kind
 """)  # noqa: S608  (a constant)
 _IDS = bindparam("step_ids", type_=ARRAY(Uuid))
-_OF_MANY = text(f"""
-SELECT n.kind, n.name, l.most, count(*) AS wanted FROM jobs.job_steps s {_APPLYING}
-WHERE s.id = ANY(:step_ids) GROUP BY n.kind, n.name, l.most ORDER BY n.kind, n.name
+# Each is locked until the transaction ends, in one order everywhere.
+_LOCK_THOSE_OF_MANY = text(f"""
+SELECT kind, name, most, wanted, pg_advisory_xact_lock(hashtextextended(kind || ' ' || name, 7310200)) FROM (
+    SELECT n.kind, n.name, l.most, count(*) AS wanted FROM jobs.job_steps s {_APPLYING}
+    WHERE s.id = ANY(:step_ids) GROUP BY n.kind, n.name, l.most ORDER BY n.kind, n.name) n
 """).bindparams(_IDS)  # noqa: S608  (a constant)
 _OF_EACH = text(f"""
 SELECT n.kind, n.name, s.id FROM jobs.job_steps s {_APPLYING} WHERE s.id = ANY(:step_ids)
 """).bindparams(_IDS)  # noqa: S608  (a constant)
-_NAMES = (bindparam("kinds", type_=ARRAY(Text)), bindparam("names", type_=ARRAY(Text)))
-_LOCK = text("""
-SELECT pg_advisory_xact_lock(hashtextextended(kind || ' ' || name, 7310200))
-FROM (SELECT kind, name FROM unnest(:kinds, :names) n(kind, name) ORDER BY kind, name) n
-""").bindparams(*_NAMES)
 _RUNNING = text("SELECT queue, pipeline, owner_id, count(*) FROM jobs.job_steps WHERE status = 'running' GROUP BY 1, 2, 3")
 
 
@@ -105,10 +102,9 @@ def admit(session: Session, step_ids: Sequence[UUID]) -> list[UUID]:
 
     Where a limit applies, every other claim under it waits until this transaction ends.
     """
-    limits = session.execute(_OF_MANY, {"step_ids": list(step_ids)}).all()
+    limits = session.execute(_LOCK_THOSE_OF_MANY, {"step_ids": list(step_ids)}).all()
     if not limits:
         return list(step_ids)
-    session.execute(_LOCK, {"kinds": [limit.kind for limit in limits], "names": [limit.name for limit in limits]})
     room = _room(session, limits)  # a statement of its own, so that it sees what the holder before us committed
     if all(room[limit.kind, limit.name] >= limit.wanted for limit in limits):
         return list(step_ids)
