@@ -8,6 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from db import jobs, status
+from db.eta import find_seconds_to_start, in_words
 from db.jobs import Pause, Scope
 
 
@@ -74,4 +75,6 @@ def _behind(session: Session, step: Mapping[str, Any], queue: status.QueueStatus
         return f"{step['name']} is about to start"
     threads = "the one thread" if queue.threads == 1 else f"all {queue.threads} threads"
     busy = f"{threads} of queue {queue.name} {'is' if queue.threads == 1 else 'are'} busy"
-    return f"{busy}, and {before} of this owner's steps come before" if before else busy
+    told = f"{busy}, and {before} of this owner's steps come before" if before else busy
+    seconds = find_seconds_to_start(session, step["id"], threads=queue.threads)
+    return told if seconds is None else f"{told}; it starts in {in_words(seconds)}"

@@ -63,3 +63,11 @@ def test_one_that_runs_or_has_ended_waits_for_nothing(database: Database, owner:
     with database.jobs() as session:
         jobs.request_cancel(session, ended)
     assert why(database, ended) is None
+
+
+def test_where_such_steps_were_measured_it_tells_when_it_starts(database: Database, owner: str, threads: int):
+    running, last = insert(database, owner), insert(database, owner)
+    take(database, running)
+    with database.jobs() as session:
+        jobs.keep_times(session, {("p", "first"): (1, 240.0)})
+    assert why(database, last) == "the one thread of queue io is busy; it starts in about 4 minutes"
