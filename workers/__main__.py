@@ -45,7 +45,9 @@ def main() -> None:
     worker_id, lease = new_id(), timedelta(seconds=config.lease_seconds)
     sandbox = Sandbox(mode=config.sandbox)
     runner = StepRunner(database, open_storage(config), sandbox, worker_id=worker_id, scratch=config.scratch, lease=lease)
-    keeper = Keeper(runner, database, worker_id=worker_id, queues=queues, threads=options.threads, lease=lease)
+    keeper = Keeper(
+        runner, database, worker_id=worker_id, queues=queues, threads=options.threads, lease=lease, on_deaf=stop.set
+    )
     broker = HintBroker(redis_url, room=options.threads)
     dramatiq.set_broker(broker)
     for queue in queues:

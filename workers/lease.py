@@ -4,7 +4,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from uuid import UUID
 
@@ -32,8 +32,17 @@ class Keeper:
     """Beats every second or so until told to stop, and between beats looks for steps that hold their neighbours up."""
 
     def __init__(
-        self, runner: StepRunner, database: Database, *, worker_id: UUID, queues: Sequence[str], threads: int, lease: timedelta
+        self,
+        runner: StepRunner,
+        database: Database,
+        *,
+        worker_id: UUID,
+        queues: Sequence[str],
+        threads: int,
+        lease: timedelta,
+        on_deaf: Callable[[], object] = lambda: None,  # called when a step keeps its thread though it lost its lease
     ) -> None:
+        self._on_deaf = on_deaf
         self._runner = runner
         self._database = database
         self._beat = {
@@ -75,12 +84,16 @@ class Keeper:
     def beat(self) -> None:
         """One heartbeat and one renewal of all that is held."""
         held = dict(self._runner.held)
+        # One that does not listen loses its lease: another worker takes the step, and its own writes are fenced off.
+        deaf = {claim_id: ctx for claim_id, ctx in held.items() if ctx.overdue_seconds() >= _DEAF_SECONDS}
         renewals = [
             jobs.Renewal(ctx.held.step_id, claim_id, *ctx.last_progress)
             for claim_id, ctx in held.items()
-            # One that does not listen loses its lease: another worker takes the step, and its own writes are fenced off.
-            if not ctx.ended and ctx.overdue_seconds() < _DEAF_SECONDS
+            if not ctx.ended and claim_id not in deaf
         ]
+        if deaf:
+            _log.error("step.does_not_listen", steps=[ctx.held.words() for ctx in deaf.values()])
+            self._on_deaf()
         with self._database.jobs(durable=False) as session:
             session.execute(_BEAT, self._beat)
             kept = jobs.renew(session, renewals, lease=self._lease) if renewals else {}

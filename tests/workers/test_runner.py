@@ -135,9 +135,17 @@ def test_a_step_that_takes_longer_than_its_deadline_is_ended_and_that_counts(ben
     assert "longer than its deadline" in shown["steps"][0]["error"]
 
 
-def test_an_overdue_step_that_does_not_listen_loses_its_lease(bench: Bench):
-    keeper = Keeper(bench.runner, bench.database, worker_id=uuid4(), queues=["io"], threads=1, lease=LEASE)
-    leases = []
+def test_an_overdue_step_that_does_not_listen_loses_its_lease_and_its_process_is_told_to_end(bench: Bench):
+    leases, told = [], []
+    keeper = Keeper(
+        bench.runner,
+        bench.database,
+        worker_id=uuid4(),
+        queues=["io"],
+        threads=1,
+        lease=LEASE,
+        on_deaf=lambda: told.append(len(leases)),
+    )
 
     def behave(ctx: Context) -> object:
         for ctx.deadline_at in (time.monotonic() - 30, 0):
@@ -150,6 +158,7 @@ def test_an_overdue_step_that_does_not_listen_loses_its_lease(bench: Bench):
 
     bench.run(behave)
     assert leases == [True, False]
+    assert told == [1], "at the second beat"
 
 
 def test_a_step_that_the_database_chose_to_break_a_deadlock_runs_again_and_counts_no_attempt(bench: Bench):
