@@ -41,9 +41,9 @@ WITH RECURSIVE owners(queue, owner_id) AS (
 share AS (
     SELECT o.queue, o.owner_id, c.most / count(*) OVER (PARTITION BY o.queue) + :ahead AS most
     FROM owners o JOIN unnest(:queues, :counts) c(queue, most) ON c.queue = o.queue WHERE o.owner_id IS NOT NULL)
-SELECT x.id, o.queue, x.pipeline, x.name, o.owner_id, extract(epoch FROM x.available_at) FROM share o CROSS JOIN LATERAL (
+SELECT x.id, o.queue, x.pipeline, x.name, o.owner_id, extract(epoch FROM x.available_at), x.deaths > 0 FROM share o CROSS JOIN LATERAL (
     SELECT y.* FROM unnest(CAST('{{0,1,2,3}}' AS smallint[])) p(priority) CROSS JOIN LATERAL (
-        SELECT s.id, s.pipeline, s.name, s.priority, s.available_at FROM jobs.job_steps s
+        SELECT s.id, s.pipeline, s.name, s.priority, s.available_at, s.deaths FROM jobs.job_steps s
         WHERE s.status IN ('queued', 'retrying') AND s.queue = o.queue AND s.owner_id = o.owner_id AND s.priority = p.priority
           AND s.available_at <= now() AND {NOT_PAUSED}
         ORDER BY s.available_at, s.id LIMIT o.most) y
@@ -62,6 +62,7 @@ class Ready:
     name: str
     owner_id: str
     since: float
+    alone: bool = False  # it lost its worker: nothing is to run beside it
 
 
 @dataclass(frozen=True, slots=True)

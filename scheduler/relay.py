@@ -113,13 +113,16 @@ class Relay:
         served = {owner: seconds for (name, owner), seconds in self._usage.held.items() if name == queue}
         chosen = choose(new, room=room, slots=slots, served=served, weights=situation.weights)
         if chosen:
-            self._send(queue, grouped(chosen, threads, situation))
+            for alone in (False, True):
+                self._send(queue, grouped([step for step in chosen if step.alone == alone], threads, situation), alone=alone)
             self._hinted.update((step.id, _Hinted(step, time.monotonic())) for step in chosen)
 
-    def _send(self, queue: str, hints: Sequence[Sequence[Ready]]) -> None:
+    def _send(self, queue: str, hints: Sequence[Sequence[Ready]], *, alone: bool) -> None:
+        if not hints:
+            return
         pipe = self._redis.pipeline(transaction=False)
         pipe.set(_ALIVE, 1)
-        pipe.rpush(hints_key(queue), *(write_hint(step.id for step in hint) for hint in hints))
+        pipe.rpush(hints_key(queue), *(write_hint((step.id for step in hint), alone=alone) for hint in hints))
         pipe.execute()
 
 

@@ -29,7 +29,8 @@ class Worker:
         self.database = database
         self.storage = storage
         self.scratch = scratch
-        self.runner = StepRunner(database, storage, sandbox, worker_id=uuid4(), scratch=scratch, lease=timedelta(seconds=600))
+        lease = timedelta(seconds=600)
+        self.runner = StepRunner(database, storage, sandbox, worker_id=uuid4(), scratch=scratch, lease=lease, alone=True)
 
     def drain(self, *, most: int = 100) -> None:
         """Run what is due, and what that unblocks, until nothing is."""

@@ -1,26 +1,16 @@
 """`python -m workers --queues io,web --threads 8`: one process that runs steps of these queues."""
 
 import argparse
-import os
 import signal
-import threading
-import time
-from datetime import timedelta
 
 import dramatiq
 from sqlalchemy.exc import SQLAlchemyError
 
-from core.ids import new_id
 from core.log import configure_log, get_logger
-from core.nudge import Nudge
-from core.sandbox.run import Sandbox
 from core.settings import settings
-from core.storage import open_storage
-from db.engine import Database
-from pipelines.base import find_pipelines, settle
+from workers.alone import Alone
 from workers.broker import ACTOR, HintBroker, read_hint
-from workers.lease import Keeper
-from workers.runner import StepRunner
+from workers.process import Process
 from workers.scratch import prune_scratch
 
 _log = get_logger("workers")
@@ -34,57 +24,35 @@ def main() -> None:
     options = parser.parse_args()
     config = settings()
     configure_log(form=config.log_format, level=config.log_level)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
     queues = options.queues.split(",")
-    redis_url = config.redis_url.get_secret_value()
-    database = Database(
-        config.database_url.get_secret_value(), connections=options.threads + 2, nudge=Nudge(redis_url), settle=settle
-    )
-    worker_id, lease = new_id(), timedelta(seconds=config.lease_seconds)
-    sandbox = Sandbox(mode=config.sandbox)
-    runner = StepRunner(database, open_storage(config), sandbox, worker_id=worker_id, scratch=config.scratch, lease=lease)
-    keeper = Keeper(
-        runner, database, worker_id=worker_id, queues=queues, threads=options.threads, lease=lease, on_deaf=stop.set
-    )
-    broker = HintBroker(redis_url, room=options.threads)
+    process, alone = Process(config, queues=queues, threads=options.threads), Alone()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: process.stop.set())
+    broker = HintBroker(config.redis_url.get_secret_value(), room=options.threads)
     dramatiq.set_broker(broker)
     for queue in queues:
         broker.declare_queue(queue)
 
-    def run_steps(hint: str) -> None:
+    def run_steps(text: str) -> None:
+        hint = read_hint(text)
         try:
-            runner.run(*read_hint(hint))
+            if hint.alone:
+                alone.run(hint.step_ids)
+            else:
+                process.runner.run(*hint.step_ids)
         except SQLAlchemyError as error:  # the rows are as they were: the relay hints them again
             _log.warning("steps.not_claimed", error=type(error).__name__)
 
     dramatiq.actor(actor_name=ACTOR, queue_name=queues[0], broker=broker)(run_steps)
-    find_pipelines()  # a module that does not import is found now, not at its first job
     worker = dramatiq.Worker(broker, queues=set(queues), worker_threads=options.threads)
-    keeper.start()
+    process.keeper.start()
     worker.start()
     _log.info("worker.started", queues=queues, threads=options.threads)
-    while not stop.wait(2 * config.lease_seconds):  # by then a killed attempt's step has been given to another
-        prune_scratch(database, config.scratch)
-    _shut_down(runner, broker, keeper, grace_seconds=config.grace_seconds)
-
-
-def _shut_down(runner: StepRunner, broker: HintBroker, keeper: Keeper, *, grace_seconds: float) -> None:
+    while not process.stop.wait(2 * config.lease_seconds):  # by then a killed attempt's step has been given to another
+        prune_scratch(process.database, config.scratch)
     broker.taking.clear()  # not worker.pause(): that waits for the steps that are to be told first
-    try:
-        runner.stop()
-    except SQLAlchemyError as error:
-        _log.warning("worker.could_not_give_back", error=type(error).__name__)
-    deadline = time.monotonic() + grace_seconds
-    while runner.held and time.monotonic() < deadline:
-        time.sleep(0.05)
-    try:
-        keeper.stop()
-    except SQLAlchemyError as error:
-        _log.warning("worker.left_without_goodbye", error=type(error).__name__)
-    _log.info("worker.stopped", unfinished=len(runner.held))
-    os._exit(0)  # a step that does not listen must not hold the process: its lease expires
+    alone.stop()
+    process.shut_down(others_run=alone.running)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import itertools
 import threading
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from dramatiq.brokers.redis import RedisBroker
 from dramatiq.errors import ConnectionClosed
 
 ACTOR = "run_steps"
+_ALONE = "alone:"
 
 
 def hints_key(queue: str) -> str:
@@ -20,14 +22,22 @@ def hints_key(queue: str) -> str:
     return f"hints:{queue}"
 
 
-def write_hint(step_ids: Iterable[UUID]) -> str:
-    """The text of a hint: attempt these steps, one after the other."""
-    return ",".join(step_id.hex for step_id in step_ids)
+@dataclass(frozen=True, slots=True)
+class HintText:
+    """Attempt these steps, one after the other; `alone`: with nothing beside them."""
+
+    step_ids: list[UUID]
+    alone: bool
 
 
-def read_hint(hint: str) -> list[UUID]:
-    """The steps that a hint names. Raises ValueError."""
-    return [UUID(step_id) for step_id in hint.split(",")]
+def write_hint(step_ids: Iterable[UUID], *, alone: bool = False) -> str:
+    """The text of a hint."""
+    return _ALONE * alone + ",".join(step_id.hex for step_id in step_ids)
+
+
+def read_hint(text: str) -> HintText:
+    """What a hint says. Raises ValueError."""
+    return HintText([UUID(step_id) for step_id in text.removeprefix(_ALONE).split(",")], text.startswith(_ALONE))
 
 
 class HintConsumer(Consumer):

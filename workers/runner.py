@@ -33,8 +33,17 @@ class StepRunner:
     """What the threads of one worker process share."""
 
     def __init__(
-        self, database: Database, storage: Storage, sandbox: Sandbox, *, worker_id: UUID, scratch: Path, lease: timedelta
+        self,
+        database: Database,
+        storage: Storage,
+        sandbox: Sandbox,
+        *,
+        worker_id: UUID,
+        scratch: Path,
+        lease: timedelta,
+        alone: bool = False,  # whether steps that lost their worker may run here
     ) -> None:
+        self._alone = alone
         self.held: dict[UUID, Context] = {}
         self.stopping = threading.Event()
         self.times = StepTimes()
@@ -90,7 +99,9 @@ class StepRunner:
 
     def _claim(self, step_ids: Sequence[UUID]) -> dict[UUID, jobs.Claim]:
         with self._database.jobs(durable=False) as session:  # a claim that is lost is made again
-            claims = jobs.claim_many(session, list(dict.fromkeys(step_ids)), worker_id=self._worker_id, lease=self._lease)
+            claims = jobs.claim_many(
+                session, list(dict.fromkeys(step_ids)), worker_id=self._worker_id, lease=self._lease, alone=self._alone
+            )
         return {claim.step_id: claim for claim in claims}
 
     def _start_held_up(self, step_ids: Iterable[UUID]) -> list[jobs.Claim]:
@@ -99,7 +110,7 @@ class StepRunner:
         for step_id in step_ids:
             try:
                 with self._database.jobs(durable=False) as session:
-                    claim = jobs.claim(session, step_id, worker_id=self._worker_id, lease=self._lease)
+                    claim = jobs.claim(session, step_id, worker_id=self._worker_id, lease=self._lease, alone=self._alone)
             except DBAPIError as error:  # the row is as it was: the relay hints it again
                 _log.warning("step.not_claimed", error=type(error).__name__)
                 continue

@@ -14,7 +14,9 @@ from db.jobs.limits import admit
 from db.jobs.machine import Claim
 from db.jobs.pauses import NOT_PAUSED
 
-_DUE = f"s.id = ANY(:step_ids) AND s.status IN ('queued', 'retrying') AND s.available_at <= now() AND {NOT_PAUSED}"
+_DUE = f"""
+s.id = ANY(:step_ids) AND s.status IN ('queued', 'retrying') AND s.available_at <= now() AND (:alone OR s.deaths = 0) AND {NOT_PAUSED}
+"""
 _IDS = bindparam("step_ids", type_=ARRAY(Uuid))
 # SKIP LOCKED: a row that somebody else holds is being claimed, ended or cancelled right now. Nothing is waited for, so that no order
 # of locks has to be kept. What runs makes its job run, whatever the job's other steps are.
@@ -34,15 +36,17 @@ RETURNING s.claim_id, s.id, s.job_id, s.pipeline, s.owner_id, s.name, s.part, s.
 """).bindparams(_IDS)  # noqa: S608  (constants)
 
 
-def claim_many(session: Session, step_ids: Sequence[UUID], *, worker_id: UUID, lease: timedelta) -> list[Claim]:
+def claim_many(
+    session: Session, step_ids: Sequence[UUID], *, worker_id: UUID, lease: timedelta, alone: bool = True
+) -> list[Claim]:
     """Start an attempt of each of these steps that may run now, and wait for nothing.
 
-    Left out are stale hints, what a limit holds back, and what another transaction has its hands on: see `claim`.
+    Left out are stale hints, what lost its worker and is not to run `alone`, what a limit holds back, and what another transaction has its hands on: see `claim`.
     """
     admitted = admit(session, step_ids)
     if not admitted:
         return []
-    rows = session.execute(_CLAIM, {"step_ids": admitted, "worker_id": worker_id, "lease": lease})
+    rows = session.execute(_CLAIM, {"step_ids": admitted, "worker_id": worker_id, "lease": lease, "alone": alone})
     return [Claim(*row) for row in rows]
 
 
@@ -51,14 +55,14 @@ SELECT 1 FROM jobs.jobs WHERE id IN (SELECT s.job_id FROM jobs.job_steps s WHERE
 """).bindparams(_IDS)  # noqa: S608  (constants)
 
 
-def claim(session: Session, step_id: UUID, *, worker_id: UUID, lease: timedelta) -> Claim | None:
+def claim(session: Session, step_id: UUID, *, worker_id: UUID, lease: timedelta, alone: bool = True) -> Claim | None:
     """Start an attempt, or return None when the hint is stale, or a limit would be exceeded.
 
     Raises OperationalError when the job's row is held by another for a second: whoever holds it may be frozen, and a hint that
     cannot be followed soon must not hold a thread. It comes again.
     """
     session.execute(text("SET LOCAL lock_timeout = '1s'"))
-    if session.execute(_WAIT, {"step_ids": [step_id]}).first() is None:
+    if session.execute(_WAIT, {"step_ids": [step_id], "alone": alone}).first() is None:
         return None
-    claims = claim_many(session, [step_id], worker_id=worker_id, lease=lease)
+    claims = claim_many(session, [step_id], worker_id=worker_id, lease=lease, alone=alone)
     return claims[0] if claims else None

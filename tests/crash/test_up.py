@@ -123,6 +123,11 @@ def stop(up: Up) -> None:
     up.database.dispose()
 
 
+def deaths_of(home: Path, name: str) -> int:
+    """How often the runner of this home said that the process of that name died."""
+    return home.with_suffix(".out").read_text().count(f"{name} was killed")
+
+
 @pytest.fixture
 def up(monkeypatch: pytest.MonkeyPatch) -> Iterator[Up]:
     monkeypatch.setattr(pipelines, "__path__", [*pipelines.__path__, str(DROPIN / "pipelines")])
@@ -197,6 +202,19 @@ def test_a_killed_runner_leaves_no_process_and_the_next_start_finishes_the_job(u
     again = start(up.home)
     up.process, up.database = again.process, again.database
     assert up.ends_well(job_id)["steps"][0]["result"]["started_at"] >= 5
+
+
+def test_what_kills_its_worker_is_quarantined_and_what_ran_beside_it_ends_well(up: Up):
+    with up.database.tenant(users.LOCAL_OWNER) as session:
+        poison, *beside = (
+            enqueue(session, "poison", {"kills": kills, "seconds": 1.0}, owner_id=users.LOCAL_OWNER)
+            for kills in (True, False, False, False, False)
+        )
+    wait_until(lambda: up.job(poison)["finished_at"] is not None, seconds=60)
+    assert up.job(poison)["status"] == "quarantined"
+    assert [attempt["outcome"] for attempt in up.job(poison)["attempts"]] == ["expired", "expired"]
+    assert {up.ends_well(job_id)["steps"][0]["deaths"] for job_id in beside} == {1}, "they ran beside it, and then alone"
+    assert deaths_of(up.home, "worker") == 1, "the second time it died in a process of its own"
 
 
 def test_ctrl_c_releases_the_step_and_counts_no_attempt(up: Up):

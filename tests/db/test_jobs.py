@@ -162,6 +162,18 @@ def test_a_step_is_quarantined_when_it_lost_its_worker_twice(database, owner):
     assert statuses(database, job_id) == {"job": "quarantined", "first": "quarantined", "second": "cancelled"}
 
 
+def test_what_lost_its_worker_is_claimed_by_nobody_who_runs_others_too(database, owner):
+    job_id = insert(database, owner)
+    take(database, job_id)
+    with database.jobs() as session:
+        expire(session, job_id)
+        jobs.rescue(session)
+    step_id = steps_of(database, job_id)["first", 0]["id"]
+    with database.jobs() as session:
+        assert jobs.claim(session, step_id, worker_id=uuid4(), lease=LEASE, alone=False) is None
+        assert jobs.claim(session, step_id, worker_id=uuid4(), lease=LEASE, alone=True) is not None
+
+
 def test_a_checkpoint_between_two_deaths_keeps_a_step_out_of_quarantine(database, owner):
     job_id = insert(database, owner)
     for _ in range(3):

@@ -55,7 +55,7 @@ def insert(database: Database, owner: str, count: int, *, priority: int = 2) -> 
 
 
 def hinted(wire: redis.Redis) -> list[UUID]:
-    return [step_id for hint in wire.lrange(hints_key("io"), 0, -1) for step_id in read_hint(hint.decode())]
+    return [step_id for hint in wire.lrange(hints_key("io"), 0, -1) for step_id in read_hint(hint.decode()).step_ids]
 
 
 def test_no_more_is_hinted_than_live_workers_can_start(database: Database, relay: Relay, wire: redis.Redis):
@@ -103,3 +103,13 @@ def test_without_a_worker_nothing_is_hinted(database: Database, relay: Relay, wi
     insert(database, "anna", 3)
     relay.tick()
     assert hinted(wire) == []
+
+
+def test_what_lost_its_worker_is_hinted_alone(database: Database, relay: Relay, wire: redis.Redis):
+    suspect, other = insert(database, "anna", 2)
+    with database.jobs() as session:
+        session.execute(text("UPDATE jobs.job_steps SET deaths = 1 WHERE id = :id"), {"id": suspect})
+        jobs.keep_times(session, {("p", "first"): (1, 0.001)})  # short: they would share a hint
+    relay.tick()
+    hints = [read_hint(hint.decode()) for hint in wire.lrange(hints_key("io"), 0, -1)]
+    assert {(*hint.step_ids, hint.alone) for hint in hints} == {(suspect, True), (other, False)}
