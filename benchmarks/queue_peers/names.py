@@ -7,3 +7,6 @@ STARTED = "bench:started"  # a hash: number to seconds of the machine's monotoni
 def ran_key(worker: str) -> str:
     """Where one worker process counts its jobs."""
     return f"bench:ran:{worker}"
+
+
+BESIDE, MOST_BESIDE = "bench:beside", "bench:most_beside"  # steps that run at this moment, and the most that ever did
