@@ -11,6 +11,7 @@ from api_stub.auth import DatabaseHere, User
 from db import jobs, status, users
 from db.engine import Database
 from db.jobs import Scope
+from db.operators import list_actions, record_action
 
 
 def get_operator(user: User, database: DatabaseHere) -> str:
@@ -60,14 +61,16 @@ def put_pause(new: NewPause, operator: Operator, database: DatabaseHere) -> dict
     """Let nothing of it start; with `drain`, nothing that has not begun."""
     with database.jobs() as session:
         jobs.pause(session, new.kind, new.name, paused_by=operator, reason=new.reason, drain=new.drain)
+        record_action(session, operator, "pause", f"{new.kind} {new.name}", {"drain": new.drain, "reason": new.reason})
         return {"items": jobs.list_pauses(session)}
 
 
 @router.delete("/pauses/{kind}/{name}", status_code=204)
-def delete_pause(kind: Scope, name: str, database: DatabaseHere) -> None:
+def delete_pause(kind: Scope, name: str, operator: Operator, database: DatabaseHere) -> None:
     """Let it run again."""
     with database.jobs() as session:
         jobs.resume(session, kind, name)
+        record_action(session, operator, "resume", f"{kind} {name}")
 
 
 class NewLimit(BaseModel):
@@ -88,22 +91,25 @@ def list_limits(database: DatabaseHere) -> dict[str, Any]:
 
 
 @router.put("/limits")
-def put_limit(new: NewLimit, database: DatabaseHere) -> dict[str, Any]:
+def put_limit(new: NewLimit, operator: Operator, database: DatabaseHere) -> dict[str, Any]:
     """Hold from now on; what runs already is left alone."""
     with database.jobs() as session:
         jobs.set_limit(session, new.kind, new.name, new.most)
+        record_action(session, operator, "set_limit", f"{new.kind} {new.name}", {"most": new.most})
         return {"items": jobs.list_limits(session)}
 
 
 @router.put("/weights/{owner_id}")
 def put_weight(
     owner_id: str,
+    operator: Operator,
     database: DatabaseHere,
     weight: Annotated[float, Body(embed=True)],
 ) -> dict[str, Any]:
     """Share time with this owner as with so many."""
     with database.jobs() as session:
         jobs.set_weight(session, owner_id, weight)
+        record_action(session, operator, "set_weight", owner_id, {"weight": weight})
         return {"weights": jobs.list_weights(session)}
 
 
@@ -113,3 +119,18 @@ def list_evidence(job_id: UUID, database: DatabaseHere) -> dict[str, Any]:
     with database.jobs() as session:
         status.get_job(session, job_id)
         return {"items": [dict(row) for row in status.list_evidence(session, job_id)]}
+
+
+@router.get("/jobs/{job_id}/effects")
+def list_effects(job_id: UUID, database: DatabaseHere) -> dict[str, Any]:
+    """What any owner's job did on the outside, or meant to do."""
+    with database.jobs() as session:
+        status.get_job(session, job_id)
+        return {"items": [dict(row) for row in jobs.list_effects(session, job_id)]}
+
+
+@router.get("/actions")
+def get_actions(database: DatabaseHere) -> dict[str, Any]:
+    """What operators did lately, the newest first."""
+    with database.jobs() as session:
+        return {"items": [dict(row) for row in list_actions(session)]}

@@ -10,6 +10,7 @@ AskStephenError
 ├── Transient            may work later: the step is retried with back-off (`retry_after` overrides it)
 │   ├── ChildDied        a sandboxed child was killed or crashed
 │   ├── Overdue          a step took longer than it may
+│   ├── Unavailable      a provider is away or says wait: its other work waits too, no attempt is counted
 │   └── DiskFull         no room now
 ├── Snoozed              not yet: run again later, no attempt is counted
 ├── Cancelled            somebody asked to stop this job
@@ -66,6 +67,15 @@ class ChildDied(Transient):
 
 class Overdue(Transient):
     """A step took longer than it may."""
+
+
+class Unavailable(Transient):
+    """A provider is away, or says when to come again (`retry_after`); with `of_owner`, to this owner only."""
+
+    def __init__(self, message: str, *, provider: str, retry_after: timedelta | None = None, of_owner: bool = False) -> None:
+        super().__init__(message, retry_after=retry_after)
+        self.provider = provider
+        self.of_owner = of_owner
 
 
 class DiskFull(Transient):

@@ -71,7 +71,7 @@ def get_job(session: Session, job_id: UUID) -> RowMapping:
 def list_steps(session: Session, job_id: UUID) -> list[RowMapping]:
     """The job's steps in the order in which they began, waiting ones last."""
     statement = text("""
-        SELECT id, name, part, after, queue, status, optional, attempt, max_attempts, deaths, available_at, claimed_at, finished_at,
+        SELECT id, name, part, after, queue, provider, status, optional, attempt, max_attempts, deaths, available_at, claimed_at, finished_at,
             progress, progress_message, result, error FROM jobs.job_steps WHERE job_id = :id
         ORDER BY claimed_at NULLS LAST, id
     """)

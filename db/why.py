@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from db import jobs, status
 from db.eta import find_seconds_to_start, in_words
-from db.jobs import Pause, Scope
+from db.jobs import Breaker, Pause, Scope
 
 
 def why_not_running(session: Session, job: Mapping[str, Any], *, now: datetime) -> str | None:
@@ -23,6 +23,7 @@ def why_not_running(session: Session, job: Mapping[str, Any], *, now: datetime) 
     queue = next(queue for queue in status.list_queues(session) if queue.name == step["queue"])
     return (
         _paused(session, job, step)
+        or _unavailable(session, job, step)
         or _delayed(step, now)
         or _without_worker(queue)
         or _limited(session, job, step)
@@ -31,7 +32,12 @@ def why_not_running(session: Session, job: Mapping[str, Any], *, now: datetime) 
 
 
 def _paused(session: Session, job: Mapping[str, Any], step: Mapping[str, Any]) -> str | None:
-    names = {Scope.QUEUE: step["queue"], Scope.PIPELINE: job["pipeline"], Scope.OWNER: job["owner_id"]}
+    names = {
+        Scope.QUEUE: step["queue"],
+        Scope.PIPELINE: job["pipeline"],
+        Scope.OWNER: job["owner_id"],
+        Scope.PROVIDER: step["provider"],
+    }
     begun = any(one["attempt"] > 0 for one in job["steps"])
     for pause in jobs.list_pauses(session):
         if pause.name == names[pause.kind] and not (pause.drain and begun):
@@ -45,6 +51,21 @@ def _told(pause: Pause) -> str:
     return f"{what} {deed} since {pause.paused_at:%Y-%m-%d %H:%M} UTC{': ' + pause.reason if pause.reason else ''}"
 
 
+def _unavailable(session: Session, job: Mapping[str, Any], step: Mapping[str, Any]) -> str | None:
+    breaker = jobs.find_in_the_way(session, step["provider"], job["owner_id"]) if step["provider"] else None
+    return tell_breaker(breaker) if breaker else None
+
+
+def tell_breaker(breaker: Breaker) -> str:
+    """What keeps work for a provider from starting, and until when; without what another owner's step met there."""
+    whom = f"{breaker.provider} for this owner" if breaker.owner_id else breaker.provider
+    reason = f": {breaker.reason}" if breaker.reason and (breaker.owner_id or breaker.opened_by) else ""
+    if not breaker.is_open or breaker.open_until is None:
+        return f"{whom} was unavailable, and one step at a time tries it{reason}"
+    deed = "is held back" if breaker.opened_by else "is unavailable"
+    return f"{whom} {deed} until {breaker.open_until:%Y-%m-%d %H:%M:%S} UTC{reason}"
+
+
 def _delayed(step: Mapping[str, Any], now: datetime) -> str | None:
     seconds = (step["available_at"] - now).total_seconds()
     return f"{step['name']} runs again in {seconds:.0f} s: {step['error'] or 'it asked to wait'}" if seconds > 0 else None
@@ -55,7 +76,9 @@ def _without_worker(queue: status.QueueStatus) -> str | None:
 
 
 def _limited(session: Session, job: Mapping[str, Any], step: Mapping[str, Any]) -> str | None:
-    full = jobs.find_full(session, queue=step["queue"], pipeline=job["pipeline"], owner_id=job["owner_id"])
+    full = jobs.find_full(
+        session, queue=step["queue"], pipeline=job["pipeline"], owner_id=job["owner_id"], provider=step["provider"]
+    )
     if full is None:
         return None
     what = "this owner" if full.kind is Scope.OWNER else f"{full.kind} {full.name}"

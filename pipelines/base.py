@@ -40,6 +40,7 @@ class Step:
     deadline: timedelta = _DEADLINE
     comes_after: tuple[str, ...] = ()
     for_each: str | None = None
+    provider: str | None = None
 
     def after(self, *steps: Self, for_each: Self | None = None) -> Self:
         """This step, to be started when `steps` have ended; with `for_each`, once for every part that step decides on."""
@@ -47,16 +48,26 @@ class Step:
         return dataclasses.replace(self, comes_after=names, for_each=for_each.name if for_each else None)
 
     def row(self) -> jobs.NewStep:
-        return jobs.NewStep(self.name, self.queue, self.comes_after, self.for_each, self.optional, self.max_attempts)
+        return jobs.NewStep(
+            self.name, self.queue, self.comes_after, self.for_each, self.optional, self.max_attempts, self.provider
+        )
 
 
 def step(
-    *, queue: str, max_attempts: int = 5, optional: bool = False, deadline: timedelta = _DEADLINE
+    *,
+    queue: str,
+    max_attempts: int = 5,
+    optional: bool = False,
+    deadline: timedelta = _DEADLINE,
+    provider: str | None = None,
 ) -> Callable[[Callable[[Context], object]], Step]:
-    """Declare a step. Its name is the function's; an attempt that takes longer than `deadline` is ended, and counts."""
+    """Declare a step. Its name is the function's; an attempt that takes longer than `deadline` is ended, and counts.
+
+    `provider` is what it calls on the outside: it waits while that one is unavailable, paused, or at its limit.
+    """
 
     def declare(function: Callable[[Context], object]) -> Step:
-        return Step(function.__name__, function, queue, max_attempts, optional, deadline)
+        return Step(function.__name__, function, queue, max_attempts, optional, deadline, provider=provider)
 
     return declare
 

@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,12 @@ from sqlalchemy import Executable, text
 from sqlalchemy.orm import Session
 
 from core.children import Limits, Output
-from core.errors import Cancelled, NotFound, Overdue, Released, Replaced
+from core.errors import Cancelled, NotFound, Overdue, Permanent, Released, Replaced, Snoozed
 from core.sandbox.run import Sandbox
 from core.storage import Storage
 from db import jobs
 from db.engine import Database, Role, become
+from db.jobs import EffectStatus, Spend
 
 
 class Context:
@@ -161,3 +163,78 @@ class Context:
             become(session, Role.JOBS, "")
             jobs.succeed(session, [dataclasses.replace(self.success(result), parts=parts)])
         self.ended = True
+
+    def calls(self, provider: str) -> None:
+        """Say what this step calls, where only its input tells; before the first call. Raises as `check`.
+
+        Raises Snoozed at the first time: the step goes back, and starts again when that provider's rules let it.
+        """
+        self.check()
+        with self._fenced() as session:
+            is_new = jobs.name_provider(session, self.held.step_id, provider)
+        if is_new:
+            raise Snoozed(f"it calls {provider}", delay=timedelta(0))
+
+    def spend(self, budget: str, *, units: int = 1) -> Spend:
+        """Take units from a budget that all workers share, before the call that costs them. Raises as `check`.
+
+        Raises Snoozed until the budget starts anew when fewer are left: nothing is taken, and no attempt is counted.
+        """
+        self.check()
+        with self._fenced() as session:
+            return jobs.spend(session, budget, units)
+
+    def refund(self, spent: Spend) -> None:
+        """Give back what was taken for a call that was not made; once."""
+        with self._database.jobs() as session:
+            jobs.refund(session, spent)
+
+    def effect(
+        self,
+        kind: str,
+        *,
+        key: str,
+        make: Callable[[], object],
+        find: Callable[[], object | None],
+        request: Mapping[str, object] | None = None,
+    ) -> Any:  # noqa: ANN401  (what `make` or `find` returned)
+        """Do something on the outside once, whatever attempts die; returns what it answered (small JSON, not None).
+
+        `key` is the same for every attempt at it, and for every job that means the same effect. `make` does it: a Permanent
+        error from it says that it did not happen, any other that nobody knows. `find` looks on the outside for one that was
+        made, and returns its answer, or None when there is none; it is called when an attempt was lost between call and
+        answer. Raises as `check`, Snoozed while another step is at it, and what `make` and `find` raise.
+        """
+        self.check()
+        with self._fenced() as session:
+            effect = jobs.intend(session, self.held, kind, key, request=request)
+        if effect.status is EffectStatus.MADE:
+            return effect.response
+        if effect.status is EffectStatus.UNKNOWN:
+            found = find()
+            if found is not None:
+                self._settle(effect, EffectStatus.MADE, response=found)
+                return found
+            self.check()
+            with self._fenced() as session:
+                jobs.intend_again(session, self.held, effect)
+        try:
+            response = make()
+        except Permanent as error:
+            self._settle(effect, EffectStatus.FAILED, error=str(error))
+            raise
+        self._settle(effect, EffectStatus.MADE, response=response)
+        return response
+
+    def _settle(self, effect: jobs.Effect, status: EffectStatus, *, response: object = None, error: str | None = None) -> None:
+        with self._database.jobs() as session:
+            if not jobs.settle_effect(session, self.held.claim_id, effect, status, response=response, error=error):
+                raise Replaced(f"another attempt took over {effect.kind} {effect.key}")
+
+    @contextmanager
+    def _fenced(self) -> Iterator[Session]:
+        """A transaction of the job core under the fence. Raises Replaced before the block runs."""
+        with self._database.jobs() as session:
+            if not jobs.holds(session, self.held):
+                raise Replaced(f"another attempt holds step {self.held.step}")
+            yield session

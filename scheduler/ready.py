@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql.expression import bindparam
 from sqlalchemy.types import Integer, Text
 
-from db.jobs import NOT_PAUSED, Limit, Scope
+from db.jobs import NOT_PAUSED, SHUT, Limit, Scope
 
 _LOCK = 7_310_102  # one relay decides at a time, tick by tick
 SHORT_SECONDS = 0.02  # a step whose runs take less on average may share its hint
@@ -21,12 +21,18 @@ SELECT pg_try_advisory_xact_lock(:lock) AS leads, set_config('idle_in_transactio
     (SELECT json_object_agg(q.name, coalesce(w.threads, 0)) FROM jobs.queues q LEFT JOIN (
         SELECT unnest(queues) AS name, sum(threads) AS threads FROM jobs.workers
         WHERE seen_at > now() - interval '5 seconds' GROUP BY 1) w USING (name)) AS threads,
-    (SELECT json_agg(json_build_array(queue, pipeline, name, owner_id, count)) FROM (
-        SELECT queue, pipeline, name, owner_id, count(*) FROM jobs.job_steps WHERE status = 'running' GROUP BY 1, 2, 3, 4) r) AS running,
+    (SELECT json_agg(json_build_array(queue, pipeline, name, owner_id, count, provider)) FROM (
+        SELECT queue, pipeline, name, owner_id, provider, count(*) FROM jobs.job_steps WHERE status = 'running'
+        GROUP BY 1, 2, 3, 4, 5) r) AS running,
     (SELECT json_agg(json_build_array(pipeline, step, mean_seconds)) FROM jobs.step_times WHERE mean_seconds < :short_seconds) AS short,
     (SELECT json_agg(json_build_array(kind, name, most)) FROM jobs.limits) AS limits,
     (SELECT json_object_agg(owner_id, weight) FROM jobs.weights) AS weights
 """)
+_LISTS = (
+    bindparam("queues", type_=ARRAY(Text)),
+    bindparam("counts", type_=ARRAY(Integer)),
+    bindparam("full", type_=ARRAY(Text)),
+)
 # Owner by owner and priority by priority through the index: one with a hundred thousand steps, or with as many for tomorrow, costs no
 # more than one with a few.
 _READY = text(f"""
@@ -39,16 +45,16 @@ WITH RECURSIVE owners(queue, owner_id) AS (
         WHERE s.status IN ('queued', 'retrying') AND s.queue = o.queue AND s.owner_id > o.owner_id ORDER BY s.owner_id LIMIT 1)
     FROM owners o WHERE o.owner_id IS NOT NULL),
 share AS (
-    SELECT o.queue, o.owner_id, c.most / count(*) OVER (PARTITION BY o.queue) + :ahead AS most
+    SELECT o.queue, o.owner_id, c.most / count(*) OVER (PARTITION BY o.queue) + :ahead AS most, {SHUT} AS shut
     FROM owners o JOIN unnest(:queues, :counts) c(queue, most) ON c.queue = o.queue WHERE o.owner_id IS NOT NULL)
-SELECT x.id, o.queue, x.pipeline, x.name, o.owner_id, extract(epoch FROM x.available_at), x.deaths > 0 FROM share o CROSS JOIN LATERAL (
+SELECT x.id, o.queue, x.pipeline, x.name, o.owner_id, extract(epoch FROM x.available_at), x.provider, x.deaths > 0 FROM share o CROSS JOIN LATERAL (
     SELECT y.* FROM unnest(CAST('{{0,1,2,3}}' AS smallint[])) p(priority) CROSS JOIN LATERAL (
-        SELECT s.id, s.pipeline, s.name, s.priority, s.available_at, s.deaths FROM jobs.job_steps s
+        SELECT s.id, s.pipeline, s.name, s.priority, s.available_at, s.provider, s.deaths FROM jobs.job_steps s
         WHERE s.status IN ('queued', 'retrying') AND s.queue = o.queue AND s.owner_id = o.owner_id AND s.priority = p.priority
-          AND s.available_at <= now() AND {NOT_PAUSED}
+          AND s.available_at <= now() AND {NOT_PAUSED} AND (s.provider IS NULL OR s.provider <> ALL(o.shut || :full))
         ORDER BY s.available_at, s.id LIMIT o.most) y
     ORDER BY y.priority, y.available_at, y.id LIMIT o.most) x
-""").bindparams(bindparam("queues", type_=ARRAY(Text)), bindparam("counts", type_=ARRAY(Integer)))  # noqa: S608  (a constant)
+""").bindparams(*_LISTS)  # noqa: S608  (a constant)
 _LOOK_AHEAD = 16  # steps of an owner beyond what fits, so that one held back by a limit does not hide the others
 
 
@@ -62,6 +68,7 @@ class Ready:
     name: str
     owner_id: str
     since: float
+    provider: str | None = None
     alone: bool = False  # it lost its worker: nothing is to run beside it
 
 
@@ -74,6 +81,7 @@ class Running:
     name: str
     owner_id: str
     count: int
+    provider: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +113,11 @@ def find_situation(session: Session) -> Situation | None:
     )
 
 
-def list_ready(session: Session, counts: Mapping[str, int]) -> list[Ready]:
-    """Steps that may start on each queue, about as many as asked for, spread over the owners; each owner's in the order it wants."""
-    rows = session.execute(_READY, {"queues": list(counts), "counts": list(counts.values()), "ahead": _LOOK_AHEAD})
+def list_ready(session: Session, counts: Mapping[str, int], *, full: Sequence[str] = ()) -> list[Ready]:
+    """Steps that may start on each queue, about as many as asked for, spread over the owners; each owner's in the order it wants.
+
+    What calls a provider that is `full` is left out, so that a backlog for it does not hide the others.
+    """
+    asked = {"queues": list(counts), "counts": list(counts.values()), "full": list(full), "ahead": _LOOK_AHEAD}
+    rows = session.execute(_READY, asked)
     return [Ready(*row) for row in rows]

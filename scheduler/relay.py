@@ -75,8 +75,8 @@ class Relay:
                 for queue in situation.threads
                 if queue not in stocked and (room := self._room(queue, situation)).total()
             }
-            ready = list_ready(session, counts) if counts else []
-        slots = Slots(situation.limits, situation.running)
+            slots = Slots(situation.limits, situation.running)
+            ready = list_ready(session, counts, full=slots.list_full_providers()) if counts else []
         for queue in counts:
             self._hint(queue, [step for step in ready if step.queue == queue], slots, situation)
         return True

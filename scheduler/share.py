@@ -56,16 +56,20 @@ class Slots:
         """Tell whether no limit is in the way."""
         return not self._most or all(self._count[key] < self._most_of(key) for key in _keys(step))
 
+    def list_full_providers(self) -> list[str]:
+        """The providers that no more may call now."""
+        if not self._most:
+            return []
+        named = {name for kind, name in (*self._count, *self._most) if kind is Scope.PROVIDER}
+        return sorted(name for name in named if self._count[Scope.PROVIDER, name] >= self._most_of((Scope.PROVIDER, name)))
+
     def _most_of(self, key: tuple[Scope, str]) -> float:
         return self._most.get(key, self._most.get((key[0], "*"), float("inf")))
 
 
 def _keys(step: Ready | Running) -> tuple[tuple[Scope, str], ...]:
-    return (
-        (Scope.QUEUE, step.queue),
-        (Scope.PIPELINE, step.pipeline),
-        (Scope.OWNER, step.owner_id),
-    )
+    called = ((Scope.PROVIDER, step.provider),) if step.provider else ()
+    return ((Scope.QUEUE, step.queue), (Scope.PIPELINE, step.pipeline), (Scope.OWNER, step.owner_id), *called)
 
 
 class Room:

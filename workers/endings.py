@@ -3,11 +3,12 @@
 import random
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from core.errors import AskStephenError, Cancelled, ChildDied, Released, Replaced, Snoozed, Transient
+from core.errors import AskStephenError, Cancelled, ChildDied, Released, Replaced, Snoozed, Transient, Unavailable
 from core.log import get_logger, redact
 from db import jobs
 
@@ -56,13 +57,23 @@ def _declared(held: jobs.Claim, error: AskStephenError) -> Ending:
         case Released():
             return lambda session: jobs.release(session, held)
         case Snoozed(delay=delay):
-            return lambda session: jobs.release(session, held, outcome="snoozed", delay=delay)
-        case ChildDied(evidence=evidence):
-            return _retry_or_failure(held, str(error), None, evidence=_without_secrets(evidence))
+            reason = str(error)
+            return lambda session: jobs.release(session, held, outcome="snoozed", delay=delay, reason=reason)
+        case Unavailable():
+            return partial(_wait_for_provider, held=held, error=error)
         case Transient(retry_after=retry_after):
-            return _retry_or_failure(held, str(error), retry_after)
+            evidence = _without_secrets(error.evidence) if isinstance(error, ChildDied) else jobs.NO_EVIDENCE
+            return _retry_or_failure(held, str(error), retry_after, evidence=evidence)
         case _:
             return _failure(held, str(error))
+
+
+def _wait_for_provider(session: Session, *, held: jobs.Claim, error: Unavailable) -> None:
+    delay = jobs.record_failure(session, held.step_id, held.owner_id, error)
+    if delay is None:
+        _retry_or_failure(held, str(error), None)(session)
+    else:
+        jobs.release(session, held, outcome="unavailable", delay=delay, reason=str(error))
 
 
 def _without_secrets(evidence: jobs.Evidence) -> jobs.Evidence:

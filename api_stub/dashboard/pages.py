@@ -14,8 +14,11 @@ from api_stub.dashboard.rendering import render
 from api_stub.dashboard.timeline import timeline
 from api_stub.jobs import cancel, read_job, retry
 from api_stub.ops import Operator, is_operator
+from api_stub.providers import close_breaker
 from db import jobs, status
 from db.jobs import Scope
+from db.operators import record_action
+from db.why import tell_breaker
 from pipelines.base import enqueue
 
 _JOBS, _LIVE_JOBS, _VIDEOS = 20, 20, 12
@@ -28,6 +31,7 @@ def now_page(request: Request, user: User, database: DatabaseHere, cursor: UUID 
     """Queues, what runs, the newest videos and jobs."""
     with database.jobs() as session:
         queues = status.list_queues(session)
+        held_back = {one.provider: tell_breaker(one) for one in jobs.list_breakers(session) if _shows(one)}
     with database.tenant(user) as session:
         live = queries.list_jobs(session, live=True, limit=_LIVE_JOBS)
         newest = queries.list_jobs(session, before=cursor, limit=_JOBS + 1)
@@ -38,12 +42,17 @@ def now_page(request: Request, user: User, database: DatabaseHere, cursor: UUID 
         queues=queues,
         operator=is_operator(database, user),
         headline=_headline(queues),
+        held_back=held_back,
         live=live,
         jobs=newest[:_JOBS],
         older=newest[_JOBS - 1]["id"] if len(newest) > _JOBS else None,
         videos=videos,
         cursor=cursor,
     )
+
+
+def _shows(breaker: jobs.Breaker) -> bool:
+    return breaker.owner_id is None and (breaker.is_open or breaker.tries_one)
 
 
 def _headline(queues: Sequence[status.QueueStatus]) -> str:
@@ -84,6 +93,14 @@ def act_on_queue(
             jobs.pause(session, Scope.QUEUE, name, paused_by=operator)
         else:
             jobs.resume(session, Scope.QUEUE, name)
+        record_action(session, operator, action, f"queue {name}")
+    return RedirectResponse("/", 303)
+
+
+@router.post("/providers/{name}")
+def let_provider_go_on(name: str, operator: Operator, database: DatabaseHere) -> Response:
+    """The button of a provider that is held back. Raises NotFound."""
+    close_breaker(database, operator, name, owner_id=None)
     return RedirectResponse("/", 303)
 
 

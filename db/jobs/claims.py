@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql.expression import bindparam
 from sqlalchemy.types import Uuid
 
+from db.jobs.breakers import NOT_GATED, is_admitted
 from db.jobs.limits import admit
 from db.jobs.machine import Claim
 from db.jobs.pauses import NOT_PAUSED
@@ -22,7 +23,7 @@ _IDS = bindparam("step_ids", type_=ARRAY(Uuid))
 # of locks has to be kept. What runs makes its job run, whatever the job's other steps are.
 _CLAIM = text(f"""
 WITH free AS MATERIALIZED (
-    SELECT s.id, s.job_id, j.args FROM jobs.job_steps s JOIN jobs.jobs j ON j.id = s.job_id WHERE {_DUE}
+    SELECT s.id, s.job_id, j.args FROM jobs.job_steps s JOIN jobs.jobs j ON j.id = s.job_id WHERE {_DUE} AND (:tries OR {NOT_GATED})
     FOR NO KEY UPDATE OF j SKIP LOCKED FOR UPDATE OF s SKIP LOCKED),
 begun AS (
     UPDATE jobs.jobs j SET status = 'running', version = j.version + 1, updated_at = now()
@@ -32,7 +33,7 @@ SET status = 'running', attempt = s.attempt + 1, claim_id = gen_random_uuid(), w
     claimed_at = now(), lease_until = now() + :lease, error = NULL
 FROM free f WHERE s.id = f.id
 RETURNING s.claim_id, s.id, s.job_id, s.pipeline, s.owner_id, s.name, s.part, s.attempt, s.max_attempts,
-    f.args, s.input, s.checkpoint
+    f.args, s.input, s.checkpoint, s.provider
 """).bindparams(_IDS)  # noqa: S608  (constants)
 
 
@@ -41,12 +42,21 @@ def claim_many(
 ) -> list[Claim]:
     """Start an attempt of each of these steps that may run now, and wait for nothing.
 
-    Left out are stale hints, what lost its worker and is not to run `alone`, what a limit holds back, and what another transaction has its hands on: see `claim`.
+    Left out are stale hints, what lost its worker and is not to run `alone`, what a limit holds back, and, for `claim` to look at,
+    what calls a provider that failed and what another transaction has its hands on.
     """
+    return _claim(session, step_ids, worker_id=worker_id, lease=lease, alone=alone, tries=False)
+
+
+def _claim(
+    session: Session, step_ids: Sequence[UUID], *, worker_id: UUID, lease: timedelta, alone: bool, tries: bool
+) -> list[Claim]:
     admitted = admit(session, step_ids)
     if not admitted:
         return []
-    rows = session.execute(_CLAIM, {"step_ids": admitted, "worker_id": worker_id, "lease": lease, "alone": alone})
+    rows = session.execute(
+        _CLAIM, {"step_ids": admitted, "worker_id": worker_id, "lease": lease, "alone": alone, "tries": tries}
+    )
     return [Claim(*row) for row in rows]
 
 
@@ -56,7 +66,7 @@ SELECT 1 FROM jobs.jobs WHERE id IN (SELECT s.job_id FROM jobs.job_steps s WHERE
 
 
 def claim(session: Session, step_id: UUID, *, worker_id: UUID, lease: timedelta, alone: bool = True) -> Claim | None:
-    """Start an attempt, or return None when the hint is stale, or a limit would be exceeded.
+    """Start an attempt, or return None when the hint is stale, a limit would be exceeded, or what it calls is away.
 
     Raises OperationalError when the job's row is held by another for a second: whoever holds it may be frozen, and a hint that
     cannot be followed soon must not hold a thread. It comes again.
@@ -64,5 +74,7 @@ def claim(session: Session, step_id: UUID, *, worker_id: UUID, lease: timedelta,
     session.execute(text("SET LOCAL lock_timeout = '1s'"))
     if session.execute(_WAIT, {"step_ids": [step_id], "alone": alone}).first() is None:
         return None
-    claims = claim_many(session, [step_id], worker_id=worker_id, lease=lease, alone=alone)
+    if not is_admitted(session, step_id):
+        return None
+    claims = _claim(session, [step_id], worker_id=worker_id, lease=lease, alone=alone, tries=True)
     return claims[0] if claims else None

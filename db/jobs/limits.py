@@ -1,4 +1,4 @@
-"""How many steps may run at once: of a queue, a pipeline or an owner. Counted from the rows that run, never kept as a number."""
+"""How many steps may run at once: of a queue, a pipeline, an owner or a provider. Counted from the rows that run, never kept as a number."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -55,11 +55,11 @@ def list_limits(session: Session) -> list[Limit]:
 
 # What a step falls under; a name of its own counts before `*`.
 _APPLYING = """
-CROSS JOIN LATERAL (VALUES ('queue', s.queue), ('pipeline', s.pipeline), ('owner', s.owner_id)) n(kind, name)
-CROSS JOIN LATERAL (SELECT l.most FROM jobs.limits l WHERE l.kind = n.kind AND l.name IN (n.name, '*') ORDER BY l.name = '*' LIMIT 1) l
+CROSS JOIN LATERAL (VALUES ('queue', s.queue), ('pipeline', s.pipeline), ('owner', s.owner_id), ('provider', s.provider)) n(kind, name)
+CROSS JOIN LATERAL (SELECT l.most FROM jobs.limits l WHERE l.kind = n.kind AND n.name IS NOT NULL AND l.name IN (n.name, '*') ORDER BY l.name = '*' LIMIT 1) l
 """
 _OF_ONE = text(f"""
-SELECT n.kind, n.name, l.most FROM (SELECT :queue AS queue, :pipeline AS pipeline, :owner AS owner_id) s {_APPLYING}
+SELECT n.kind, n.name, l.most FROM (SELECT :queue AS queue, :pipeline AS pipeline, :owner AS owner_id, CAST(:provider AS text) AS provider) s {_APPLYING}
 ORDER BY n.kind
 """)  # noqa: S608  (a constant)
 _IDS = bindparam("step_ids", type_=ARRAY(Uuid))
@@ -72,12 +72,15 @@ SELECT kind, name, most, wanted, pg_advisory_xact_lock(hashtextextended(kind || 
 _OF_EACH = text(f"""
 SELECT n.kind, n.name, s.id FROM jobs.job_steps s {_APPLYING} WHERE s.id = ANY(:step_ids)
 """).bindparams(_IDS)  # noqa: S608  (a constant)
-_RUNNING = text("SELECT queue, pipeline, owner_id, count(*) FROM jobs.job_steps WHERE status = 'running' GROUP BY 1, 2, 3")
+_RUNNING = text(
+    "SELECT queue, pipeline, owner_id, provider, count(*) FROM jobs.job_steps WHERE status = 'running' GROUP BY 1, 2, 3, 4"
+)
 
 
-def find_full(session: Session, *, queue: str, pipeline: str, owner_id: str) -> Limit | None:
+def find_full(session: Session, *, queue: str, pipeline: str, owner_id: str, provider: str | None) -> Limit | None:
     """A limit that keeps a step of these from running now, if one does."""
-    applying = session.execute(_OF_ONE, {"queue": queue, "pipeline": pipeline, "owner": owner_id}).all()
+    names = {"queue": queue, "pipeline": pipeline, "owner": owner_id, "provider": provider}
+    applying = session.execute(_OF_ONE, names).all()
     room = _room(session, applying)
     for limit in applying:
         if room[limit.kind, limit.name] <= 0:
@@ -90,8 +93,8 @@ def _room(session: Session, limits: Sequence[Row[Any]]) -> dict[tuple[str, str],
     if not limits:
         return {}
     room = {(limit.kind, limit.name): limit.most for limit in limits}
-    for queue, pipeline, owner_id, count in session.execute(_RUNNING):
-        for key in ((Scope.QUEUE, queue), (Scope.PIPELINE, pipeline), (Scope.OWNER, owner_id)):
+    for *names, count in session.execute(_RUNNING):
+        for key in zip((Scope.QUEUE, Scope.PIPELINE, Scope.OWNER, Scope.PROVIDER), names, strict=True):
             if key in room:
                 room[key] -= count
     return room

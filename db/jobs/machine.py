@@ -18,6 +18,7 @@ from sqlalchemy.types import Text, Uuid
 
 from core.ids import new_id
 from db.engine import MOVED, SETTLED, Role, become
+from db.jobs.breakers import close_answered
 
 DEFAULT_PRIORITY = 2
 Evidence = Mapping[str, object]  # small JSON
@@ -47,6 +48,7 @@ class NewStep:
     for_each: str | None = None
     optional: bool = False
     max_attempts: int = 5
+    provider: str | None = None  # what it calls on the outside
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,7 @@ class Claim:
     args: dict[str, Any]
     input: Any
     checkpoint: Any
+    provider: str | None = None
 
     def words(self) -> dict[str, object]:
         """What it is, for a line of the log."""
@@ -85,15 +88,16 @@ INSERT INTO jobs.jobs (id, pipeline, owner_id, subject, args, priority, unique_k
 SELECT n.id, :pipeline, :owner_id, :subject, CAST(n.args AS jsonb), :priority, :unique_key FROM unnest(:ids, :args) n(id, args)
 """).bindparams(_IDS, bindparam("args", type_=ARRAY(Text)))
 _INSERT_STEPS = text("""
-INSERT INTO jobs.job_steps (id, job_id, name, after, queue, optional, status, max_attempts, priority, owner_id, pipeline)
-SELECT n.id, n.job_id, :name, :after, :queue, :optional, :status, :max_attempts, :priority, :owner_id, :pipeline
+INSERT INTO jobs.job_steps (id, job_id, name, after, queue, optional, status, max_attempts, priority, owner_id, pipeline, provider)
+SELECT n.id, n.job_id, :name, :after, :queue, :optional, :status, :max_attempts, :priority, :owner_id, :pipeline, :provider
 FROM unnest(:ids, :job_ids) n(id, job_id)
 """).bindparams(_IDS, _AFTER, bindparam("job_ids", type_=ARRAY(Uuid)))
 # A source that runs again decides anew; a part that was there keeps its row, and with it its attempts.
 _INSERT_PARTS = text("""
-INSERT INTO jobs.job_steps (id, job_id, part, input, name, after, queue, optional, status, max_attempts, priority, owner_id, pipeline)
+INSERT INTO jobs.job_steps (id, job_id, part, input, name, after, queue, optional, status, max_attempts, priority, owner_id, pipeline,
+    provider)
 SELECT n.id, j.id, n.part - 1, CAST(n.input AS jsonb), :name, :after, :queue, :optional, :status, :max_attempts,
-    j.priority, j.owner_id, j.pipeline
+    j.priority, j.owner_id, j.pipeline, :provider
 FROM jobs.jobs j CROSS JOIN unnest(:ids, :inputs) WITH ORDINALITY n(id, input, part) WHERE j.id = :job_id
 ON CONFLICT (job_id, name, part) DO UPDATE SET input = excluded.input, status = excluded.status
 """).bindparams(_IDS, _AFTER, bindparam("inputs", type_=ARRAY(Text)))
@@ -171,6 +175,7 @@ def _step_columns(step: NewStep, steps: Sequence[NewStep]) -> dict[str, object]:
         "optional": step.optional,
         "status": Status.WAITING if after else Status.QUEUED,
         "max_attempts": step.max_attempts,
+        "provider": step.provider,
     }
 
 
@@ -257,6 +262,8 @@ def succeed(session: Session, successes: Sequence[Success]) -> set[UUID]:
     for each in kept:
         if each.held.attempt > 1:
             insert_attempt(session, each.held.step_id, "succeeded", None)
+    if called := [each.held.step_id for each in kept if each.held.provider is not None]:
+        close_answered(session, called)
     _write_products(session, kept)
     return holding
 
@@ -322,10 +329,12 @@ def retry_later(session: Session, held: Claim, *, error: str, delay: timedelta, 
     _give_back(session, held, Status.RETRYING, error=error, delay=delay, uncounted=0)
 
 
-def release(session: Session, held: Claim, *, outcome: str = "released", delay: timedelta = timedelta(0)) -> None:
-    """Put the step back as it was; this attempt does not count."""
-    insert_attempt(session, held.step_id, outcome, None)
-    _give_back(session, held, Status.QUEUED, error=None, delay=delay, uncounted=1)
+def release(
+    session: Session, held: Claim, *, outcome: str = "released", delay: timedelta = timedelta(0), reason: str | None = None
+) -> None:
+    """Put the step back as it was; this attempt does not count. `reason` is shown while it waits."""
+    insert_attempt(session, held.step_id, outcome, reason)
+    _give_back(session, held, Status.QUEUED, error=reason, delay=delay, uncounted=1)
 
 
 _PUT_BACK = text("""

@@ -1,4 +1,4 @@
-"""What operators pause: a queue, a pipeline, or an owner's jobs. Running steps go on; nothing new starts."""
+"""What operators pause: a queue, a pipeline, an owner's jobs, or what calls a provider. Running steps go on; nothing new starts."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,7 +27,7 @@ class Pause:
 NOT_PAUSED = """
 NOT EXISTS (
     SELECT 1 FROM jobs.pauses p
-    WHERE p.name = CASE p.kind WHEN 'queue' THEN s.queue WHEN 'pipeline' THEN s.pipeline ELSE s.owner_id END
+    WHERE p.name = CASE p.kind WHEN 'queue' THEN s.queue WHEN 'pipeline' THEN s.pipeline WHEN 'owner' THEN s.owner_id ELSE s.provider END
       AND NOT (p.drain AND EXISTS (SELECT 1 FROM jobs.job_steps b WHERE b.job_id = s.job_id AND b.attempt > 0)))
 """
 

@@ -9,3 +9,4 @@ class Scope(StrEnum):
     QUEUE = "queue"
     PIPELINE = "pipeline"
     OWNER = "owner"
+    PROVIDER = "provider"

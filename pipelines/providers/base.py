@@ -41,7 +41,7 @@ class VideoProvider(Protocol):
         """Bring the bytes into storage, under `key` unless they are there already. May be repeated.
 
         `progress` gets 0 to 1 and may raise to end it. Raises Refused when the owner has to act, NotFound when the file is
-        gone, Transient when it may work later.
+        gone, Unavailable when the provider is away or says when to come again, Transient when it may work later otherwise.
         """
         ...
 

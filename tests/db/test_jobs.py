@@ -16,7 +16,7 @@ from db.engine import Database
 from db.jobs import NewStep, Success
 
 LEASE = timedelta(seconds=30)
-TWO = [NewStep("first", "io"), NewStep("second", "media", after=("first",))]
+TWO = [NewStep("first", "io", provider="tube"), NewStep("second", "media", after=("first",))]
 FAN = [NewStep("split", "io"), NewStep("part", "io", for_each="split"), NewStep("join", "io", after=("part",))]
 
 

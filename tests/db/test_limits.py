@@ -8,7 +8,7 @@ from sqlalchemy import text
 from core.errors import Invalid
 from db import jobs
 from db.engine import Database
-from db.jobs import Scope
+from db.jobs import NewStep, Scope
 from tests.db.test_jobs import insert, take
 
 
@@ -30,7 +30,10 @@ def at_once(tasks: list[Callable[[], object]]) -> None:
         thread.join()
 
 
-@pytest.mark.parametrize(("kind", "name"), [("queue", "io"), ("pipeline", "p"), ("owner", "local-owner"), ("owner", "*")])
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [("queue", "io"), ("pipeline", "p"), ("owner", "local-owner"), ("owner", "*"), ("provider", "tube"), ("provider", "*")],
+)
 def test_claims_at_once_do_not_exceed_a_limit(database: Database, owner: str, kind: str, name: str):
     limit(database, Scope(kind), name, 3)
     job_ids = [insert(database, owner) for _ in range(10)]
@@ -53,9 +56,16 @@ def test_a_limit_that_is_taken_away_no_longer_holds(database: Database, owner: s
 def test_a_limit_of_something_else_does_not_hold(database: Database, owner: str):
     limit(database, Scope.QUEUE, "ai", 0)
     limit(database, Scope.OWNER, "bela", 0)
+    limit(database, Scope.PROVIDER, "drive", 0)
     assert take(database, insert(database, owner)) is not None
 
 
 def test_a_limit_below_zero_is_refused(database: Database):
     with pytest.raises(Invalid):
         limit(database, Scope.QUEUE, "io", -1)
+
+
+def test_a_limit_of_every_provider_leaves_alone_what_calls_none(database: Database, owner: str):
+    limit(database, Scope.PROVIDER, "*", 0)
+    assert take(database, insert(database, owner)) is None
+    assert take(database, insert(database, owner, [NewStep("first", "io")])) is not None

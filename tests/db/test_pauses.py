@@ -15,7 +15,7 @@ def pause(database: Database, kind: Scope, name: str, *, drain: bool = False) ->
         jobs.pause(session, kind, name, paused_by="anna", drain=drain)
 
 
-@pytest.mark.parametrize(("kind", "name"), [("queue", "io"), ("pipeline", "p"), ("owner", "local-owner")])
+@pytest.mark.parametrize(("kind", "name"), [("queue", "io"), ("pipeline", "p"), ("owner", "local-owner"), ("provider", "tube")])
 def test_nothing_of_it_starts_until_it_is_resumed(database: Database, owner: str, kind: str, name: str):
     job_id = insert(database, owner)
     pause(database, Scope(kind), name)
@@ -26,7 +26,8 @@ def test_nothing_of_it_starts_until_it_is_resumed(database: Database, owner: str
 
 
 @pytest.mark.parametrize(
-    ("kind", "name"), [("queue", "ai"), ("pipeline", "other"), ("owner", "p"), ("pipeline", "local-owner")]
+    ("kind", "name"),
+    [("queue", "ai"), ("pipeline", "other"), ("owner", "p"), ("pipeline", "local-owner"), ("provider", "drive")],
 )
 def test_what_is_not_of_it_starts(database: Database, owner: str, kind: str, name: str):
     pause(database, Scope(kind), name)

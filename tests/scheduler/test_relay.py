@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
@@ -34,7 +35,7 @@ def work(database: Database, *, threads: int) -> None:
         )
 
 
-def insert(database: Database, owner: str, count: int, *, priority: int = 2) -> list[UUID]:
+def insert(database: Database, owner: str, count: int, *, priority: int = 2, provider: str = "tube") -> list[UUID]:
     with database.jobs() as session:
         session.execute(text("INSERT INTO users (id) VALUES (:id) ON CONFLICT DO NOTHING"), {"id": owner})
         job_ids = [
@@ -43,7 +44,7 @@ def insert(database: Database, owner: str, count: int, *, priority: int = 2) -> 
                 pipeline="p",
                 owner_id=owner,
                 args={},
-                steps=[NewStep("first", "io")],
+                steps=[NewStep("first", "io", provider=provider)],
                 subject=None,
                 priority=priority,
             )
@@ -79,20 +80,62 @@ def test_what_is_urgent_goes_first_within_its_owner(database: Database, relay: R
     assert hinted(wire)[0] == urgent
 
 
-def test_a_limit_is_kept_by_what_is_hinted(database: Database, relay: Relay, wire: redis.Redis):
+@pytest.mark.parametrize("kind", [Scope.OWNER, Scope.PROVIDER])
+def test_a_limit_is_kept_by_what_is_hinted(database: Database, relay: Relay, wire: redis.Redis, kind: Scope):
     insert(database, "anna", 10)
     with database.jobs() as session:
-        jobs.set_limit(session, Scope.OWNER, "*", 1)
+        jobs.set_limit(session, kind, "*", 1)
     relay.tick()
     relay.tick()
     assert len(hinted(wire)) == 1
 
 
-@pytest.mark.parametrize(("kind", "name"), [("queue", "io"), ("pipeline", "p"), ("owner", "anna")])
+@pytest.mark.parametrize(("kind", "name"), [("queue", "io"), ("pipeline", "p"), ("owner", "anna"), ("provider", "tube")])
 def test_what_is_paused_is_not_hinted(database: Database, relay: Relay, wire: redis.Redis, kind: str, name: str):
     insert(database, "anna", 3)
     with database.jobs() as session:
         jobs.pause(session, Scope(kind), name, paused_by="test")
+    relay.tick()
+    assert hinted(wire) == []
+
+
+@pytest.mark.parametrize("owner_id", [None, "anna"])
+def test_what_calls_a_provider_that_is_away_is_not_hinted(
+    database: Database, relay: Relay, wire: redis.Redis, owner_id: str | None
+):
+    insert(database, "anna", 3)
+    others = insert(database, "bela", 1)
+    with database.jobs() as session:
+        hour = timedelta(hours=1)
+        jobs.open_breaker(session, "tube", owner_id=owner_id, open_for=hour, opened_by="test", reason=None)
+    relay.tick()
+    assert hinted(wire) == ([] if owner_id is None else others)
+
+
+def test_a_backlog_for_a_provider_at_its_limit_does_not_hide_its_owners_other_work(
+    database: Database, relay: Relay, wire: redis.Redis
+):
+    [first, *_] = insert(database, "anna", 100)
+    others = insert(database, "anna", 2, provider="drive")
+    with database.jobs() as session:
+        jobs.set_limit(session, Scope.PROVIDER, "tube", 1)
+        assert jobs.claim(session, first, worker_id=uuid4(), lease=timedelta(seconds=30)) is not None
+    relay.tick()
+    assert hinted(wire) == others
+
+
+def test_a_provider_that_was_away_is_tried_by_one_step_and_no_more_are_hinted_meanwhile(
+    database: Database, relay: Relay, wire: redis.Redis
+):
+    [first, *_] = insert(database, "anna", 3)
+    with database.jobs() as session:
+        was_away = "INSERT INTO jobs.breakers (provider, failures, open_until, opened_at) VALUES ('tube', 5, now(), now())"
+        session.execute(text(was_away))
+    relay.tick()
+    assert first in hinted(wire)
+    wire.flushdb()
+    with database.jobs() as session:
+        assert jobs.claim(session, first, worker_id=uuid4(), lease=timedelta(seconds=30)) is not None
     relay.tick()
     assert hinted(wire) == []
 

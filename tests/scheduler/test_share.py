@@ -11,11 +11,11 @@ from scheduler.share import HALF_LIFE_SECONDS, Room, Slots, Usage, choose
 
 
 def ready(owner: str, count: int, pipeline: str = "p", name: str = "slow") -> list[Ready]:
-    return [Ready(uuid4(), "io", pipeline, name, owner, 0.0) for _ in range(count)]
+    return [Ready(uuid4(), "io", pipeline, name, owner, 0.0, "tube") for _ in range(count)]
 
 
 def running(owner: str, count: int = 1, queue: str = "io") -> Running:
-    return Running(queue, "p", "slow", owner, count)
+    return Running(queue, "p", "slow", owner, count, "tube")
 
 
 def situation(steps: list[Running], **threads: int) -> Situation:
@@ -68,6 +68,9 @@ def test_an_owners_own_order_is_kept():
         (Limit(Scope.OWNER, "a", 1), 4),
         (Limit(Scope.PIPELINE, "p", 1), 0),
         (Limit(Scope.PIPELINE, "other", 1), 8),
+        (Limit(Scope.PROVIDER, "tube", 3), 2),
+        (Limit(Scope.PROVIDER, "*", 1), 0),
+        (Limit(Scope.PROVIDER, "drive", 1), 8),
     ],
 )
 def test_limits_count_what_runs(limit: Limit, chosen: int):
