@@ -10,6 +10,7 @@ from api_stub.cli.demo import demo
 from api_stub.cli.doctor import doctor
 from api_stub.cli.keys import add_key_words, list_keys
 from api_stub.cli.soak import soak
+from api_stub.cli.twins import add_twin_words, twins_up
 from api_stub.cli.up import link, up
 from core.errors import AskStephenError
 from core.settings import env_example
@@ -49,6 +50,13 @@ def build_parser() -> argparse.ArgumentParser:
     storm = add("soak", soak, "Run random jobs while random processes and servers are killed, and compare what came out.")
     storm.add_argument("--minutes", type=float, default=30, help="how long jobs are enqueued (default: 30)")
     storm.add_argument("--seed", type=int, help="the same seed draws the same jobs and faults")
+    add_twin_words(
+        add(
+            "twins",
+            twins_up,
+            "Serve Drive, Dropbox, YouTube, Places, OpenAI and Clerk on this machine, to try without accounts.",
+        )
+    )
     add("settings", _settings, "Print every setting with its default, as a .env file.")
     return parser
 
