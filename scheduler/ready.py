@@ -47,9 +47,10 @@ WITH RECURSIVE owners(queue, owner_id) AS (
 share AS (
     SELECT o.queue, o.owner_id, c.most / count(*) OVER (PARTITION BY o.queue) + :ahead AS most, {SHUT} AS shut
     FROM owners o JOIN unnest(:queues, :counts) c(queue, most) ON c.queue = o.queue WHERE o.owner_id IS NOT NULL)
-SELECT x.id, o.queue, x.pipeline, x.name, o.owner_id, extract(epoch FROM x.available_at), x.provider, x.deaths > 0 FROM share o CROSS JOIN LATERAL (
+SELECT x.id, o.queue, x.pipeline, x.name, o.owner_id, extract(epoch FROM x.available_at), x.deaths > 0, x.provider
+FROM share o CROSS JOIN LATERAL (
     SELECT y.* FROM unnest(CAST('{{0,1,2,3}}' AS smallint[])) p(priority) CROSS JOIN LATERAL (
-        SELECT s.id, s.pipeline, s.name, s.priority, s.available_at, s.provider, s.deaths FROM jobs.job_steps s
+        SELECT s.id, s.pipeline, s.name, s.priority, s.available_at, s.deaths, s.provider FROM jobs.job_steps s
         WHERE s.status IN ('queued', 'retrying') AND s.queue = o.queue AND s.owner_id = o.owner_id AND s.priority = p.priority
           AND s.available_at <= now() AND {NOT_PAUSED} AND (s.provider IS NULL OR s.provider <> ALL(o.shut || :full))
         ORDER BY s.available_at, s.id LIMIT o.most) y
@@ -68,8 +69,8 @@ class Ready:
     name: str
     owner_id: str
     since: float
-    provider: str | None = None
     alone: bool = False  # it lost its worker: nothing is to run beside it
+    provider: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,11 @@ from scheduler.share import HALF_LIFE_SECONDS, Room, Slots, Usage, choose
 
 
 def ready(owner: str, count: int, pipeline: str = "p", name: str = "slow") -> list[Ready]:
-    return [Ready(uuid4(), "io", pipeline, name, owner, 0.0, "tube") for _ in range(count)]
+    return [Ready(uuid4(), "io", pipeline, name, owner, 0.0, provider="tube") for _ in range(count)]
 
 
 def running(owner: str, count: int = 1, queue: str = "io") -> Running:
-    return Running(queue, "p", "slow", owner, count, "tube")
+    return Running(queue, "p", "slow", owner, count, provider="tube")
 
 
 def situation(steps: list[Running], **threads: int) -> Situation:
