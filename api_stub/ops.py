@@ -134,3 +134,13 @@ def get_actions(database: DatabaseHere) -> dict[str, Any]:
     """What operators did lately, the newest first."""
     with database.jobs() as session:
         return {"items": [dict(row) for row in list_actions(session)]}
+
+
+@router.get("/retention")
+def show_retention(database: DatabaseHere) -> dict[str, Any]:
+    """Jobs that ended and are not archived yet, and the months of the archive with their bytes."""
+    with database.jobs() as session:
+        return {
+            "ended": [dict(row) for row in jobs.list_ended(session)],
+            "months": [dict(row) for row in jobs.list_months(session)],
+        }

@@ -2,6 +2,7 @@
 
 import os
 import time
+from datetime import datetime
 from uuid import UUID
 
 
@@ -11,6 +12,11 @@ def new_id() -> UUID:
     fraction = (rest << 12) // 1_000_000
     random = int.from_bytes(os.urandom(8), "big") & 0x3FFF_FFFF_FFFF_FFFF
     return UUID(int=milliseconds << 80 | 0x7 << 76 | fraction << 64 | 0x2 << 62 | random)
+
+
+def first_id_of(instant: datetime) -> UUID:
+    """An id that sorts before every id made at this instant or later, and after all made before it; to the millisecond."""
+    return UUID(int=int(instant.timestamp() * 1000) << 80)
 
 
 def read_id(text: str) -> UUID | None:

@@ -3,9 +3,9 @@
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -73,6 +73,17 @@ class Settings(BaseSettings):
         None, description="Scratch of running attempts. Unset: the folder `attempts` of the home."
     )
 
+    # How long things are kept
+    hot_days: int = Field(
+        7,
+        ge=1,
+        description="Days after which a job that succeeded or was cancelled moves to the archive; it is shown as before.",
+    )
+    hot_failed_days: int = Field(30, ge=1, description="The same for one that failed or was quarantined.")
+    retention_days: int = Field(
+        400, ge=31, description="Days for which anything is known of a job that ended; forgotten by whole months."
+    )
+
     # Log
     log_format: Literal["auto", "json", "console"] = Field("auto", description="auto: console on a terminal, else JSON lines.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level written.")
@@ -81,6 +92,12 @@ class Settings(BaseSettings):
     secret_keys: SecretStr = Field(
         SecretStr(""), description="Key ring `kid:base64,…`, newest first, 32 bytes each. Unset: the home's key file."
     )
+
+    @model_validator(mode="after")
+    def _archive_before_forgetting(self) -> Self:
+        if self.retention_days < max(self.hot_days, self.hot_failed_days):
+            raise ValueError("RETENTION_DAYS must not be less than HOT_DAYS and HOT_FAILED_DAYS: raise it, or lower those")
+        return self
 
     @property
     def home(self) -> Path:

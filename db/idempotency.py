@@ -56,8 +56,3 @@ def answer_once(
         raise Invalid("this Idempotency-Key was sent with another body before: send a new key with a new request")
     answer: dict[str, Any] = before.response
     return answer, True
-
-
-def prune_keys(session: Session) -> None:
-    """Forget keys after two days; for the role of the job core."""
-    session.execute(text("DELETE FROM jobs.idempotency_keys WHERE created_at < now() - interval '2 days'"))

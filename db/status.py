@@ -15,6 +15,24 @@ from sqlalchemy.types import Uuid
 from core.errors import NotFound
 
 _JOB = "id, pipeline, owner_id, subject, args, status, error, version, cancel_requested_at, created_at, updated_at, finished_at"
+# A job's rows are in one of two places (db/jobs/archive.py): one statement over both finds them, also while they are moved.
+_HOT_JOB = text(f"SELECT {_JOB} FROM jobs.jobs WHERE id = :id")  # noqa: S608  (a constant)
+_ANY_JOB = text(f"""
+SELECT {_JOB} FROM (SELECT * FROM jobs.jobs WHERE id = :id UNION ALL SELECT j.*
+    FROM jobs.archived_jobs a, jsonb_populate_record(CAST(NULL AS jobs.jobs), a.job) j WHERE a.id = :id) both_places
+""")  # noqa: S608  (a constant)
+_STEPS = """
+(SELECT * FROM jobs.job_steps WHERE job_id = :id UNION ALL SELECT s.*
+    FROM jobs.archived_jobs a, jsonb_populate_recordset(CAST(NULL AS jobs.job_steps), a.steps) s WHERE a.id = :id)
+"""
+_ATTEMPTS = """
+(SELECT a.* FROM jobs.job_attempts a JOIN jobs.job_steps s ON s.id = a.step_id WHERE s.job_id = :id UNION ALL SELECT t.*
+    FROM jobs.archived_jobs a, jsonb_populate_recordset(CAST(NULL AS jobs.job_attempts), a.attempts) t WHERE a.id = :id)
+"""
+_LOG = """
+(SELECT * FROM jobs.job_logs WHERE job_id = :id UNION ALL SELECT l.*
+    FROM jobs.archived_jobs a, jsonb_populate_recordset(CAST(NULL AS jobs.job_logs), a.logs) l WHERE a.id = :id)
+"""
 
 
 def list_jobs(
@@ -26,13 +44,22 @@ def list_jobs(
     subject: str | None = None,
     limit: int = 50,
 ) -> list[RowMapping]:
-    """Newest first, from `before` (exclusive) on."""
-    statement = text(f"""
-        SELECT {_JOB} FROM jobs.jobs
-        WHERE (CAST(:before AS uuid) IS NULL OR id < :before) AND (CAST(:status AS text) IS NULL OR status = :status)
+    """Newest first, from `before` (exclusive) on; archived ones among the others."""
+    wanted = """
+        (CAST(:before AS uuid) IS NULL OR id < :before) AND (CAST(:status AS text) IS NULL OR status = :status)
           AND (CAST(:pipeline AS text) IS NULL OR pipeline = :pipeline) AND (CAST(:subject AS text) IS NULL OR subject = :subject)
+    """
+    statement = text(f"""
+        SELECT {_JOB} FROM (
+            (SELECT * FROM jobs.jobs WHERE {wanted} ORDER BY id DESC LIMIT :limit)
+            UNION ALL
+            (SELECT j.*
+                FROM (SELECT job FROM jobs.archived_jobs
+                    WHERE {wanted} AND coalesce(CAST(:status AS text), '') NOT IN ('queued', 'running', 'retrying')
+                    ORDER BY id DESC LIMIT :limit) a,
+                jsonb_populate_record(CAST(NULL AS jobs.jobs), a.job) j)) both_places
         ORDER BY id DESC LIMIT :limit
-    """)  # noqa: S608  (a constant list of columns)
+    """)  # noqa: S608  (constants)
     params = {"before": before, "status": status, "pipeline": pipeline, "subject": subject, "limit": limit}
     return list(session.execute(statement, params).mappings())
 
@@ -61,48 +88,49 @@ def get_owner_mark(session: Session, owner_id: str) -> str:
 
 
 def get_job(session: Session, job_id: UUID) -> RowMapping:
-    """One job. Raises NotFound."""
-    row = session.execute(text(f"SELECT {_JOB} FROM jobs.jobs WHERE id = :id"), {"id": job_id}).mappings().one_or_none()  # noqa: S608
-    if row is None:
-        raise NotFound(f"there is no job {job_id}")
-    return row
+    """One job, archived or not. Raises NotFound."""
+    for statement in (_HOT_JOB, _ANY_JOB):
+        row = session.execute(statement, {"id": job_id}).mappings().one_or_none()
+        if row is not None:
+            return row
+    raise NotFound(f"there is no job {job_id}")
 
 
 def list_steps(session: Session, job_id: UUID) -> list[RowMapping]:
     """The job's steps in the order in which they began, waiting ones last."""
-    statement = text("""
+    statement = text(f"""
         SELECT id, name, part, after, queue, provider, status, optional, attempt, max_attempts, deaths, available_at, claimed_at, finished_at,
-            progress, progress_message, result, error FROM jobs.job_steps WHERE job_id = :id
+            progress, progress_message, result, error FROM {_STEPS} s
         ORDER BY claimed_at NULLS LAST, id
-    """)
+    """)  # noqa: S608  (constants)
     return list(session.execute(statement, {"id": job_id}).mappings())
 
 
 def list_evidence(session: Session, job_id: UUID) -> list[RowMapping]:
     """All that is known of attempts that ended so, for operators: the end of a child's standard error may name files."""
-    statement = text("""
+    statement = text(f"""
         SELECT s.name AS step, s.part, a.attempt, a.worker_id, a.finished_at, a.outcome, a.error, a.evidence
-        FROM jobs.job_attempts a JOIN jobs.job_steps s ON s.id = a.step_id WHERE s.job_id = :id ORDER BY a.finished_at
-    """)
+        FROM {_ATTEMPTS} a JOIN {_STEPS} s ON s.id = a.step_id ORDER BY a.finished_at
+    """)  # noqa: S608  (constants)
     return list(session.execute(statement, {"id": job_id}).mappings())
 
 
 def list_attempts(session: Session, job_id: UUID) -> list[RowMapping]:
     """Attempts that ended otherwise than well at the first try, oldest first."""
-    statement = text("""
+    statement = text(f"""
         SELECT s.name AS step, s.part, a.attempt, a.started_at, a.finished_at, a.outcome, a.error,
             a.evidence - 'stderr' AS evidence
-        FROM jobs.job_attempts a JOIN jobs.job_steps s ON s.id = a.step_id WHERE s.job_id = :id ORDER BY a.finished_at
-    """)
+        FROM {_ATTEMPTS} a JOIN {_STEPS} s ON s.id = a.step_id ORDER BY a.finished_at
+    """)  # noqa: S608  (constants)
     return list(session.execute(statement, {"id": job_id}).mappings())
 
 
 def list_log(session: Session, job_id: UUID, *, limit: int = 500) -> list[RowMapping]:
     """The job's last log lines, oldest first."""
-    statement = text("""
-        SELECT * FROM (SELECT id, step, at, level, message FROM jobs.job_logs WHERE job_id = :id ORDER BY id DESC LIMIT :limit) l
+    statement = text(f"""
+        SELECT * FROM (SELECT id, step, at, level, message FROM {_LOG} both_places ORDER BY id DESC LIMIT :limit) l
         ORDER BY id
-    """)
+    """)  # noqa: S608  (constants)
     return list(session.execute(statement, {"id": job_id, "limit": limit}).mappings())
 
 

@@ -1,6 +1,6 @@
-"""`python -m scheduler`: relay, rescue, the watched folder, pruning, the audit. Safe to run twice, useful once."""
+"""`python -m scheduler`: relay, rescue, the watched folder, pruning, retention, the audit. Safe to run twice, useful once."""
 
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 
 from apscheduler.schedulers.background import BackgroundScheduler
 
@@ -9,11 +9,13 @@ from core.nudge import Nudge
 from core.settings import settings
 from core.storage import open_storage
 from db.engine import Database
+from db.jobs import Rest
 from pipelines.base import settle
 from scheduler.audit import Audit
 from scheduler.prune import Prune
 from scheduler.relay import Relay
 from scheduler.rescue import Rescue
+from scheduler.retention import Retention
 from scheduler.watch import open_watch
 
 
@@ -32,6 +34,14 @@ def main() -> None:
     clock.add_job(watch.tick, "interval", seconds=1)
     prune = Prune(database, open_storage(config))
     clock.add_job(prune.tick, "interval", minutes=10)
+    rest = Rest(
+        ended=timedelta(days=config.hot_days),
+        failed=timedelta(days=config.hot_failed_days),
+        kept=timedelta(days=config.retention_days),
+    )
+    # Soon after the start as well: a machine may be on for less than an hour at a time.
+    soon = datetime.now(UTC) + timedelta(minutes=1)
+    clock.add_job(Retention(database, rest).tick, "interval", hours=1, next_run_time=soon)
     audit = Audit(database)
     clock.add_job(audit.tick, "interval", minutes=1)
     clock.start()

@@ -11,7 +11,6 @@ from core.log import get_logger
 from core.storage import Storage
 from db import jobs, videos
 from db.engine import Database
-from db.idempotency import prune_keys
 from db.uploads import prune_uploads
 
 _log = get_logger(__name__)
@@ -32,8 +31,6 @@ class Prune:
             removed = 0
             while together := set(islice(claims, _TOGETHER)):
                 removed += self._prune(together)
-            with self._database.jobs() as session:
-                prune_keys(session)
             uploads = prune_uploads(self._database, self._storage)
         except (SQLAlchemyError, OSError) as error:
             _log.warning("prune.interrupted", error=type(error).__name__)

@@ -5,22 +5,31 @@ from uuid import UUID
 from sqlalchemy import RowMapping, text
 from sqlalchemy.orm import Session
 
+_WANTED = """
+(CAST(:before AS uuid) IS NULL OR id < :before) AND (CAST(:subject AS text) IS NULL OR subject = :subject)
+"""
 # The id in a subject such as `video:9` is made a number, so that the primary key finds it.
-_JOB = text(r"""
+_JOB = text(rf"""
 SELECT j.id, j.pipeline, j.subject, j.status, j.error, j.created_at, j.finished_at, v.id AS video_id,
     coalesce(v.title, v.original_filename) AS title, s.ended, s.steps, s.share, s.doing
-FROM jobs.jobs j
-LEFT JOIN videos v ON v.id = CASE WHEN j.subject ~ '^video:[0-9]{1,9}$' THEN CAST(substr(j.subject, 7) AS integer) END
+FROM (
+    (SELECT *, CAST(NULL AS jsonb) AS archived_steps FROM jobs.jobs
+        WHERE {_WANTED} AND (NOT :live OR finished_at IS NULL) ORDER BY id DESC LIMIT :limit)
+    UNION ALL
+    (SELECT j.*, a.steps
+        FROM (SELECT job, steps FROM jobs.archived_jobs WHERE {_WANTED} AND NOT :live ORDER BY id DESC LIMIT :limit) a,
+            jsonb_populate_record(CAST(NULL AS jobs.jobs), a.job) j)
+) j
+LEFT JOIN videos v ON v.id = CASE WHEN j.subject ~ '^video:[0-9]{{1,9}}$' THEN CAST(substr(j.subject, 7) AS integer) END
 CROSS JOIN LATERAL (
     SELECT count(*) AS steps, count(*) FILTER (WHERE status = 'succeeded') AS ended,
         avg(CASE WHEN status = 'succeeded' THEN 1 WHEN status = 'running' THEN coalesce(progress, 0) ELSE 0 END) AS share,
         string_agg(coalesce(progress_message, name), ', ' ORDER BY claimed_at) FILTER (WHERE status = 'running') AS doing
-    FROM jobs.job_steps WHERE job_id = j.id
+    FROM (SELECT * FROM jobs.job_steps WHERE job_id = j.id
+        UNION ALL SELECT * FROM jsonb_populate_recordset(CAST(NULL AS jobs.job_steps), j.archived_steps)) both_places
 ) s
-WHERE (CAST(:before AS uuid) IS NULL OR j.id < :before) AND (CAST(:subject AS text) IS NULL OR j.subject = :subject)
-    AND (NOT :live OR j.finished_at IS NULL)
 ORDER BY j.id DESC LIMIT :limit
-""")
+""")  # noqa: S608  (constants)
 _VIDEOS = text("""
 SELECT v.id, coalesce(v.title, v.original_filename) AS title, v.status, v.duration_ms, v.confidentiality_status, v.created_at,
     c.high_count, c.medium_count, c.low_count, f.sha256 AS poster

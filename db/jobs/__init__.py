@@ -8,6 +8,7 @@ The job's own status is derived from its steps, in the same transaction, by `adv
 Every function runs in its caller's transaction. Where a job and its steps are both locked, the job's row comes first.
 """
 
+from db.jobs.archive import Rest, archive_jobs, drop_months, list_ended, list_months, make_months
 from db.jobs.audit import Invariant, Violation, count_violations, find_violations, heal
 from db.jobs.breakers import (
     SHUT,
@@ -67,18 +68,21 @@ __all__ = [
     "Pause",
     "Per",
     "Renewal",
+    "Rest",
     "Rows",
     "Scope",
     "Spend",
     "Status",
     "Success",
     "Violation",
+    "archive_jobs",
     "cancel_step",
     "claim",
     "claim_many",
     "close_breaker",
     "count_violations",
     "delete_jobs",
+    "drop_months",
     "fail",
     "find_full",
     "find_in_the_way",
@@ -95,11 +99,14 @@ __all__ = [
     "list_breakers",
     "list_budgets",
     "list_effects",
+    "list_ended",
     "list_limits",
+    "list_months",
     "list_needed_claims",
     "list_pauses",
     "list_running_claims",
     "list_weights",
+    "make_months",
     "name_provider",
     "open_breaker",
     "pause",

@@ -6,6 +6,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from core.errors import Conflict, NotFound
+from db.jobs.archive import bring_back, is_archived
 from db.jobs.machine import advance, lock, settled, take_key
 
 
@@ -13,9 +14,9 @@ def request_cancel(session: Session, job_id: UUID) -> None:
     """Ask a job to stop: what has not started is cancelled now, what runs is told. Raises NotFound, Conflict."""
     lock(session, job_id)
     row = session.execute(text("SELECT finished_at FROM jobs.jobs WHERE id = :id"), {"id": job_id}).one_or_none()
-    if row is None:
+    if row is None and not is_archived(session, job_id):
         raise NotFound(f"there is no job {job_id}")
-    if row.finished_at is not None:
+    if row is None or row.finished_at is not None:
         raise Conflict(f"job {job_id} has ended already")
     session.execute(
         text("UPDATE jobs.jobs SET cancel_requested_at = coalesce(cancel_requested_at, now()) WHERE id = :id"), {"id": job_id}
@@ -25,8 +26,11 @@ def request_cancel(session: Session, job_id: UUID) -> None:
 
 def delete_jobs(session: Session, subject: str, *, owner_id: str) -> int:
     """Remove this owner's jobs about `subject`, with all they said; a running attempt finds itself replaced. Returns how many."""
-    statement = text("DELETE FROM jobs.jobs WHERE subject = :subject AND owner_id = :owner_id RETURNING id")
-    return len(session.execute(statement, {"subject": subject, "owner_id": owner_id}).all())
+    removed = 0
+    for table in ("jobs", "archived_jobs", "jobs"):  # in this order one that is being moved, either way, is met
+        statement = text(f"DELETE FROM jobs.{table} WHERE subject = :subject AND owner_id = :owner_id RETURNING id")  # noqa: S608
+        removed += len(session.execute(statement, {"subject": subject, "owner_id": owner_id}).all())
+    return removed
 
 
 _RESET = text("""
@@ -44,6 +48,8 @@ RETURNING s.id
 
 def retry(session: Session, job_id: UUID, *, step: str | None = None) -> None:
     """Run a job that ended again, from `step` (else from what did not succeed) on. Raises NotFound, Conflict."""
+    lock(session, job_id)  # waits for one that is being archived
+    bring_back(session, job_id)
     lock(session, job_id)
     statement = text("SELECT finished_at, pipeline, unique_key FROM jobs.jobs WHERE id = :id")
     row = session.execute(statement, {"id": job_id}).one_or_none()

@@ -24,6 +24,7 @@ def test_an_operator_pauses_and_resumes(client: TestClient):
         ("DELETE", "/ops/pauses/queue/io", None),
         ("GET", "/ops/limits", None),
         ("GET", "/ops/jobs/01a20e8d-b780-73b8-81ad-23fd5fd2ebf0/evidence", None),
+        ("GET", "/ops/retention", None),
         ("PUT", "/ops/limits", LIMIT),
         ("PUT", "/ops/weights/bela", {"weight": 2}),
     ],

@@ -60,7 +60,7 @@ def test_every_table_keeps_row_level_security_on(database: Database):
     with database.engine.connect() as connection:
         statement = text("""
             SELECT n.nspname || '.' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-            WHERE n.nspname IN ('public', 'jobs') AND c.relkind = 'r' AND NOT c.relrowsecurity
+            WHERE n.nspname IN ('public', 'jobs') AND c.relkind IN ('r', 'p') AND NOT c.relrowsecurity
         """)
         # These three belong to the installation, not to a user, and only the job core's role may read them.
         assert set(connection.scalars(statement)) == {"jobs.alembic_version", "jobs.queues", "jobs.workers"}

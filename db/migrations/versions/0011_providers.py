@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "0011"
-down_revision = "0008"
+down_revision = "0010"
 
 SCOPE = """
 ALTER TABLE jobs.job_steps ADD COLUMN provider text;
