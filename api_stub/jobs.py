@@ -9,14 +9,14 @@ from uuid import UUID
 from fastapi import APIRouter, Body, Header, Query
 from fastapi.encoders import jsonable_encoder
 from fastapi.responses import JSONResponse, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from sqlalchemy.orm import Session
 
 from api_stub.auth import DatabaseHere, User
 from api_stub.etag import matches
+from api_stub.work import NewWork, answered
 from db import jobs, status
 from db.engine import Database
-from db.idempotency import Request, answer_once
 from db.why import why_not_running
 from pipelines.base import enqueue
 
@@ -34,14 +34,10 @@ def read_job(database: Database, user: str, job_id: UUID) -> dict[str, Any]:
     return shown
 
 
-class NewJob(BaseModel):
-    """What to run; of `priority`, 0 goes first and 3 last."""
+class NewJob(NewWork):
+    """What to run."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    pipeline: str
-    args: dict[str, Any] = {}
-    priority: Annotated[int, Field(ge=0, le=3)] = jobs.DEFAULT_PRIORITY
+    args: Annotated[dict[str, Any], Field(default_factory=dict)]
 
 
 @router.post("", status_code=202)
@@ -54,17 +50,10 @@ def post_job(
     """Enqueue a pipeline. With an `Idempotency-Key`, the same request sent again within a day is answered as the first was."""
 
     def insert(session: Session) -> dict[str, Any]:
-        job_id = enqueue(session, new.pipeline, new.args, owner_id=user, priority=new.priority)
+        job_id = enqueue(session, new.pipeline, new.args, owner_id=user, **new.wishes())
         return {"id": str(job_id), "status": "queued"}
 
-    with database.tenant(user) as session:
-        if idempotency_key is None:
-            body, replayed = insert(session), False
-        else:
-            request = Request("POST /v1/jobs", idempotency_key, new.model_dump(mode="json"))
-            body, replayed = answer_once(session, user, request, insert)
-    headers = {"Location": f"/v1/jobs/{body['id']}", "Retry-After": "1"}
-    return JSONResponse(body, 202, headers | ({"Idempotency-Replayed": "true"} if replayed else {}))
+    return answered(database, user, insert, path="/v1/jobs", key=idempotency_key, asked=new)
 
 
 @router.get("")
@@ -76,11 +65,14 @@ def list_jobs(
     status_is: Annotated[jobs.Status | None, Query(alias="status")] = None,
     pipeline: str | None = None,
     subject: Annotated[str | None, Query(description="What the job is about, such as `video:7`.")] = None,
+    batch: UUID | None = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> dict[str, Any]:
     """Newest first; `next_cursor` is null on the last page."""
     with database.tenant(user) as session:
-        rows = status.list_jobs(session, before=cursor, status=status_is, pipeline=pipeline, subject=subject, limit=limit + 1)
+        rows = status.list_jobs(
+            session, before=cursor, status=status_is, pipeline=pipeline, subject=subject, batch=batch, limit=limit + 1
+        )
     more = len(rows) > limit
     return {"items": [dict(row) for row in rows[:limit]], "next_cursor": rows[limit - 1]["id"] if more else None}
 

@@ -78,7 +78,7 @@ class Database:
         with Session(self.engine) as session, session.begin():
             session.execute(_IDENTIFY if durable else _IDENTIFY_NOT_DURABLE, {"role": role.value, "user_id": user_id})
             yield session
-            if settled := session.info.get(SETTLED):
+            while settled := session.info.pop(SETTLED, None):  # what follows a job may end another
                 self._settle(session, settled)
         if session.info.get(MOVED):
             self._nudge()

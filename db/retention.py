@@ -11,6 +11,7 @@ AGED: Mapping[str, str] = MappingProxyType(
     {
         "jobs.idempotency_keys": "created_at < now() - interval '2 days'",
         "jobs.sign_in_tokens": "expires_at < now()",
+        "jobs.batches": "finished_at < now() - interval '400 days'",
         "jobs.effects": "settled_at < now() - interval '400 days'",
         "jobs.operator_actions": "done_at < now() - interval '400 days'",
         "jobs.violations": "found_at < now() - interval '90 days'",
@@ -25,6 +26,7 @@ BOUNDED: Mapping[str, str] = MappingProxyType(
         "jobs.job_attempts": "moved with its job",
         "jobs.job_logs": "2000 lines of a job, moved with it",
         "jobs.archived_jobs": "dropped by the month",
+        "jobs.batch_jobs": "go with their batch",
         "jobs.unique_keys": "held by jobs that have not ended",
         "jobs.uploads": "removed when they expire, with their files (db/uploads.py), or with their video",
         "jobs.seen_versions": "one for each file that was ever taken in: forgetting one would take it in again",

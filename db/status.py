@@ -14,7 +14,10 @@ from sqlalchemy.types import Uuid
 
 from core.errors import NotFound
 
-_JOB = "id, pipeline, owner_id, subject, args, status, error, version, cancel_requested_at, created_at, updated_at, finished_at"
+_JOB = """
+id, pipeline, owner_id, subject, args, status, error, version, cancel_requested_at, created_at, updated_at, finished_at, start_by,
+finish_by
+"""
 # A job's rows are in one of two places (db/jobs/archive.py): one statement over both finds them, also while they are moved.
 _HOT_JOB = text(f"SELECT {_JOB} FROM jobs.jobs WHERE id = :id")  # noqa: S608  (a constant)
 _ANY_JOB = text(f"""
@@ -42,12 +45,14 @@ def list_jobs(
     status: str | None = None,
     pipeline: str | None = None,
     subject: str | None = None,
+    batch: UUID | None = None,
     limit: int = 50,
 ) -> list[RowMapping]:
     """Newest first, from `before` (exclusive) on; archived ones among the others."""
     wanted = """
         (CAST(:before AS uuid) IS NULL OR id < :before) AND (CAST(:status AS text) IS NULL OR status = :status)
           AND (CAST(:pipeline AS text) IS NULL OR pipeline = :pipeline) AND (CAST(:subject AS text) IS NULL OR subject = :subject)
+          AND (CAST(:batch AS uuid) IS NULL OR id IN (SELECT job_id FROM jobs.batch_jobs WHERE batch_id = :batch))
     """
     statement = text(f"""
         SELECT {_JOB} FROM (
@@ -60,7 +65,7 @@ def list_jobs(
                 jsonb_populate_record(CAST(NULL AS jobs.jobs), a.job) j)) both_places
         ORDER BY id DESC LIMIT :limit
     """)  # noqa: S608  (constants)
-    params = {"before": before, "status": status, "pipeline": pipeline, "subject": subject, "limit": limit}
+    params = {"before": before, "status": status, "pipeline": pipeline, "subject": subject, "batch": batch, "limit": limit}
     return list(session.execute(statement, params).mappings())
 
 
@@ -87,20 +92,28 @@ def get_owner_mark(session: Session, owner_id: str) -> str:
     return str(session.scalar(statement, {"owner_id": owner_id}))
 
 
-def get_job(session: Session, job_id: UUID) -> RowMapping:
-    """One job, archived or not. Raises NotFound."""
+def find_job(session: Session, job_id: UUID) -> RowMapping | None:
+    """One job, archived or not, or None when there is none."""
     for statement in (_HOT_JOB, _ANY_JOB):
         row = session.execute(statement, {"id": job_id}).mappings().one_or_none()
         if row is not None:
             return row
-    raise NotFound(f"there is no job {job_id}")
+    return None
+
+
+def get_job(session: Session, job_id: UUID) -> RowMapping:
+    """One job, archived or not. Raises NotFound."""
+    row = find_job(session, job_id)
+    if row is None:
+        raise NotFound(f"there is no job {job_id}")
+    return row
 
 
 def list_steps(session: Session, job_id: UUID) -> list[RowMapping]:
     """The job's steps in the order in which they began, waiting ones last."""
     statement = text(f"""
         SELECT id, name, part, after, queue, provider, status, optional, attempt, max_attempts, deaths, available_at, claimed_at, finished_at,
-            progress, progress_message, result, error FROM {_STEPS} s
+            progress, progress_message, result, error, needs_disk_bytes, needs_memory_bytes FROM {_STEPS} s
         ORDER BY claimed_at NULLS LAST, id
     """)  # noqa: S608  (constants)
     return list(session.execute(statement, {"id": job_id}).mappings())

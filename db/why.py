@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from db import jobs, status
 from db.eta import find_seconds_to_start, in_words
-from db.jobs import Breaker, Pause, Scope
+from db.jobs import Breaker, Needs, Pause, Scope
 
 
 def why_not_running(session: Session, job: Mapping[str, Any], *, now: datetime) -> str | None:
@@ -24,6 +24,7 @@ def why_not_running(session: Session, job: Mapping[str, Any], *, now: datetime) 
     return (
         _paused(session, job, step)
         or _unavailable(session, job, step)
+        or _without_room(session, step, queue)
         or _delayed(step, now)
         or _without_worker(queue)
         or _limited(session, job, step)
@@ -73,6 +74,13 @@ def _delayed(step: Mapping[str, Any], now: datetime) -> str | None:
 
 def _without_worker(queue: status.QueueStatus) -> str | None:
     return None if queue.threads else f"no worker serves queue {queue.name}"
+
+
+def _without_room(session: Session, step: Mapping[str, Any], queue: status.QueueStatus) -> str | None:
+    if step["needs_disk_bytes"] is None or not queue.threads:
+        return None
+    needs = Needs(step["needs_disk_bytes"], step["needs_memory_bytes"])
+    return jobs.find_shortage(session, step_id=step["id"], step=step["name"], queue=step["queue"], needs=needs)
 
 
 def _limited(session: Session, job: Mapping[str, Any], step: Mapping[str, Any]) -> str | None:

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import RowMapping
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 import pipelines
@@ -21,6 +21,7 @@ from core.errors import AskStephenError, Invalid, NotFound
 from core.log import get_logger
 from db import jobs, status
 from db.engine import Role, become
+from db.jobs import Needs
 from pipelines.context import Context
 
 _log = get_logger(__name__)
@@ -41,6 +42,7 @@ class Step:
     comes_after: tuple[str, ...] = ()
     for_each: str | None = None
     provider: str | None = None
+    needs: Needs | Callable[[Context], Needs] | None = None
 
     def after(self, *steps: Self, for_each: Self | None = None) -> Self:
         """This step, to be started when `steps` have ended; with `for_each`, once for every part that step decides on."""
@@ -60,14 +62,16 @@ def step(
     optional: bool = False,
     deadline: timedelta = _DEADLINE,
     provider: str | None = None,
+    needs: Needs | Callable[[Context], Needs] | None = None,
 ) -> Callable[[Callable[[Context], object]], Step]:
     """Declare a step. Its name is the function's; an attempt that takes longer than `deadline` is ended, and counts.
 
-    `provider` is what it calls on the outside: it waits while that one is unavailable, paused, or at its limit.
+    `provider` is what it calls on the outside: it waits while that one is unavailable, paused, or at its limit. It begins only on a
+    host that has what it `needs`, which may be computed of what the steps before it returned.
     """
 
     def declare(function: Callable[[Context], object]) -> Step:
-        return Step(function.__name__, function, queue, max_attempts, optional, deadline, provider=provider)
+        return Step(function.__name__, function, queue, max_attempts, optional, deadline, provider=provider, needs=needs)
 
     return declare
 
@@ -88,7 +92,8 @@ class Pipeline:
     """A named DAG of steps and the type of its arguments (a frozen dataclass).
 
     `follow` brings the product's rows after a job of it that ended or was opened again: called as the job's owner, in the
-    transaction that moved the job, with the job's row.
+    transaction that moved the job, with the job's row. A job that has not begun within `start_within`, or not ended within
+    `finish_within`, fails; `enqueue` may say otherwise.
     """
 
     name: str
@@ -96,6 +101,8 @@ class Pipeline:
     steps: tuple[Step, ...]
     follow: Callable[[Session, RowMapping], None] | None = None
     unique: Unique | None = None
+    start_within: timedelta | None = None
+    finish_within: timedelta | None = None
 
     @cached_property
     def rows(self) -> tuple[jobs.NewStep, ...]:
@@ -153,12 +160,24 @@ def enqueue(
     owner_id: str,
     subject: str | None = None,
     priority: int = jobs.DEFAULT_PRIORITY,
+    start_within: timedelta | None = None,
+    finish_within: timedelta | None = None,
 ) -> UUID:
     """Write a job in the caller's transaction and return its id, or that of the one that stands for it (see `Unique`).
 
-    `priority`: 0 goes first, 3 last. Raises NotFound, Invalid, Conflict.
+    `priority`: 0 goes first, 3 last. Not begun within `start_within`, or not ended within `finish_within`, it fails; None leaves
+    that to the pipeline. Raises NotFound, Invalid, Conflict.
     """
-    return enqueue_many(session, name, [args], owner_id=owner_id, subject=subject, priority=priority)[0]
+    return enqueue_many(
+        session,
+        name,
+        [args],
+        owner_id=owner_id,
+        subject=subject,
+        priority=priority,
+        start_within=start_within,
+        finish_within=finish_within,
+    )[0]
 
 
 def enqueue_many(
@@ -169,23 +188,55 @@ def enqueue_many(
     owner_id: str,
     subject: str | None = None,
     priority: int = jobs.DEFAULT_PRIORITY,
+    start_within: timedelta | None = None,
+    finish_within: timedelta | None = None,
 ) -> list[UUID]:
     """One job for each of `args`, as `enqueue` does; where the pipeline is not unique, in a few statements for all."""
     pipeline = get_pipeline(name)
-    valid = [_validated(pipeline, each) for each in args]
+    valid = _all_validated(pipeline, args)
     if not 0 <= priority <= _LOWEST_PRIORITY:
         raise Invalid(f"priority of {name}: 0 to {_LOWEST_PRIORITY}, not {priority}")
-    new: dict[str, Any] = {"pipeline": name, "owner_id": owner_id, "subject": subject, "priority": priority}
+    new: dict[str, Any] = {
+        "pipeline": name,
+        "owner_id": owner_id,
+        "subject": subject,
+        "priority": priority,
+        "start_seconds": _seconds(pipeline.start_within if start_within is None else start_within),
+        "finish_seconds": _seconds(pipeline.finish_within if finish_within is None else finish_within),
+    }
     if pipeline.unique is None:
         return jobs.insert_jobs(session, **new, args=valid, steps=pipeline.rows)
-    key, on_conflict = pipeline.unique.key, pipeline.unique.on_conflict
-    return [
-        jobs.insert_unique_job(session, **new, args=each, steps=pipeline.rows, key=key(each), on_conflict=on_conflict)
-        for each in valid
-    ]
+    on_conflict = pipeline.unique.on_conflict
+    keys = [pipeline.unique.key(each) for each in valid]
+    if len(keys) > 1:
+        jobs.lock_holders(session, name, owner_id, keys)
+    ids = {}
+    for number in sorted(range(len(valid)), key=keys.__getitem__):  # keys are taken in one order everywhere
+        one = {**new, "args": valid[number], "steps": pipeline.rows, "key": keys[number]}
+        ids[number] = jobs.insert_unique_job(session, **one, on_conflict=on_conflict)
+    return [ids[number] for number in range(len(valid))]
 
 
-def _validated(pipeline: Pipeline, args: Mapping[str, object]) -> Mapping[str, Any]:
+def _seconds(limit: timedelta | None) -> float | None:
+    if limit is not None and limit <= timedelta(0):
+        raise Invalid(f"a limit of time is more than nothing, not {limit}")
+    return None if limit is None else limit.total_seconds()
+
+
+def _all_validated(pipeline: Pipeline, args: Sequence[Mapping[str, object]]) -> list[Mapping[str, Any]]:
+    if len(args) == 1:
+        return [validated(pipeline, args[0])]
+    valid = []
+    for number, each in enumerate(args, 1):
+        try:
+            valid.append(validated(pipeline, each))
+        except Invalid as error:
+            raise Invalid(f"job {number} of {len(args)}: {error}") from None
+    return valid
+
+
+def validated(pipeline: Pipeline, args: Mapping[str, object]) -> Mapping[str, Any]:
+    """These arguments as the pipeline declares them, for a row. Raises Invalid."""
     if unknown := args.keys() - pipeline.arguments:
         raise Invalid(f"arguments of {pipeline.name}: unknown: {', '.join(sorted(unknown))}")
     try:
@@ -197,16 +248,42 @@ def _validated(pipeline: Pipeline, args: Mapping[str, object]) -> Mapping[str, A
 
 
 def settle(session: Session, pipeline_of: Mapping[UUID, str]) -> None:
-    """Let the pipelines of these jobs follow them; for `Database(settle=…)`. What goes wrong there does not undo the move."""
+    """Let the pipelines of these jobs, and the hooks of their batches, follow them; for `Database(settle=…)`.
+
+    What goes wrong there does not undo the move, unless the whole transaction may do well later (a deadlock).
+    """
     for job_id, name in sorted(pipeline_of.items()):
-        follow = pipeline.follow if (pipeline := find_pipelines().get(name)) else None
-        if follow is None:
-            continue
-        become(session, Role.JOBS, "")
-        job = status.get_job(session, job_id)
-        try:
-            with session.begin_nested():
-                become(session, Role.TENANT, job["owner_id"])
-                follow(session, job)
-        except (AskStephenError, SQLAlchemyError):
-            _log.exception("job.not_followed", job_id=str(job_id), pipeline=name)
+        if (pipeline := find_pipelines().get(name)) and pipeline.follow:
+            _follow(session, job_id, pipeline.follow)
+    become(session, Role.JOBS, "")
+    for due in jobs.settle_batches(session, pipeline_of.keys()):
+        _enqueue_hook(session, due)
+
+
+def _follow(session: Session, job_id: UUID, follow: Callable[[Session, RowMapping], None]) -> None:
+    become(session, Role.JOBS, "")
+    job = status.find_job(session, job_id)
+    if job is None:  # removed in this transaction
+        return
+    try:
+        with session.begin_nested():
+            become(session, Role.TENANT, job["owner_id"])
+            follow(session, job)
+    except OperationalError:
+        raise
+    except (AskStephenError, SQLAlchemyError):
+        _log.exception("job.not_followed", job_id=str(job_id), pipeline=job["pipeline"])
+
+
+def _enqueue_hook(session: Session, due: jobs.DueHook) -> None:
+    try:
+        with session.begin_nested():
+            job_id = enqueue(session, due.hook.pipeline, due.hook.args, owner_id=due.owner_id, priority=due.priority)
+    except OperationalError:
+        raise
+    except (AskStephenError, SQLAlchemyError) as error:
+        _log.exception("batch.hook_not_enqueued", batch_id=str(due.batch_id), pipeline=due.hook.pipeline)
+        words = str(error) if isinstance(error, AskStephenError) else "the database refused it; the log tells more"
+        jobs.keep_hook(session, due.batch_id, job_id=None, error=words)
+    else:
+        jobs.keep_hook(session, due.batch_id, job_id=job_id)

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql.expression import bindparam
 from sqlalchemy.types import Integer, Text
 
-from db.jobs import NOT_PAUSED, SHUT, Limit, Scope
+from db.jobs import HAS_ROOM, NOT_PAUSED, SHUT, Limit, Scope
 
 _LOCK = 7_310_102  # one relay decides at a time, tick by tick
 SHORT_SECONDS = 0.02  # a step whose runs take less on average may share its hint
@@ -52,7 +52,8 @@ FROM share o CROSS JOIN LATERAL (
     SELECT y.* FROM unnest(CAST('{{0,1,2,3}}' AS smallint[])) p(priority) CROSS JOIN LATERAL (
         SELECT s.id, s.pipeline, s.name, s.priority, s.available_at, s.deaths, s.provider FROM jobs.job_steps s
         WHERE s.status IN ('queued', 'retrying') AND s.queue = o.queue AND s.owner_id = o.owner_id AND s.priority = p.priority
-          AND s.available_at <= now() AND {NOT_PAUSED} AND (s.provider IS NULL OR s.provider <> ALL(o.shut || :full))
+          AND s.available_at <= now() AND {NOT_PAUSED} AND {HAS_ROOM}
+          AND (s.provider IS NULL OR s.provider <> ALL(o.shut || :full))
         ORDER BY s.available_at, s.id LIMIT o.most) y
     ORDER BY y.priority, y.available_at, y.id LIMIT o.most) x
 """).bindparams(*_LISTS)  # noqa: S608  (a constant)

@@ -1,4 +1,4 @@
-"""Brings back steps whose worker is gone."""
+"""Brings back steps whose worker is gone, and stops jobs that are late."""
 
 import time
 from datetime import timedelta
@@ -24,7 +24,7 @@ class Rescue:
         self._clock_offset = time.time() - self._last_tick
 
     def tick(self) -> None:
-        """Requeue what expired. Called every second or so."""
+        """Requeue what expired, and stop what is past its limits of time. Called every second or so."""
         now = time.monotonic()
         offset = time.time() - now
         gap = now - self._last_tick > _GAP_SECONDS or abs(offset - self._clock_offset) > 1
@@ -32,6 +32,8 @@ class Rescue:
         if gap:
             self._watching_since = now
         try:
+            with self._database.jobs() as session:  # of its own: both lock jobs
+                late = jobs.stop_late_jobs(session)
             with self._database.jobs() as session:
                 session.execute(text("DELETE FROM jobs.workers WHERE seen_at < now() - interval '1 minute'"))
                 rescued = jobs.rescue(session) if now - self._watching_since >= self._lease_seconds else 0
@@ -39,5 +41,7 @@ class Rescue:
             self._watching_since = time.monotonic()  # workers could not renew either
             _log.warning("rescue.interrupted", error=type(error).__name__)
             return
+        if late:
+            _log.warning("jobs.stopped_late", count=late)
         if rescued:
             _log.warning("steps.rescued", count=rescued)

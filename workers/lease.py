@@ -1,10 +1,10 @@
 """The keeper: one thread per worker process that renews leases, carries progress, and brings back requests to stop."""
 
 import os
-import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from datetime import timedelta
 from uuid import UUID
 
@@ -23,8 +23,10 @@ _log = get_logger(__name__)
 _LOOK_SECONDS = 0.1
 _DEAF_SECONDS = 60.0  # past its deadline
 _BEAT = text("""
-INSERT INTO jobs.workers (id, queues, threads, host, process) VALUES (:id, :queues, :threads, :host, :process)
-ON CONFLICT (id) DO UPDATE SET seen_at = now()
+INSERT INTO jobs.workers (id, queues, threads, host, process, free_disk_bytes, free_memory_bytes)
+VALUES (:id, :queues, :threads, :host, :process, :disk_bytes, :memory_bytes)
+ON CONFLICT (id) DO UPDATE SET seen_at = now(), free_disk_bytes = excluded.free_disk_bytes,
+    free_memory_bytes = excluded.free_memory_bytes
 """).bindparams(bindparam("queues", type_=ARRAY(Text)))
 
 
@@ -49,7 +51,7 @@ class Keeper:
             "id": worker_id,
             "queues": list(queues),
             "threads": threads,
-            "host": socket.gethostname(),
+            "host": runner.room.host,
             "process": os.getpid(),
         }
         self._lease = lease
@@ -94,8 +96,9 @@ class Keeper:
         if deaf:
             _log.error("step.does_not_listen", steps=[ctx.held.words() for ctx in deaf.values()])
             self._on_deaf()
+        free = self._runner.room.measure()
         with self._database.jobs(durable=False) as session:
-            session.execute(_BEAT, self._beat)
+            session.execute(_BEAT, {**self._beat, **asdict(free)})
             kept = jobs.renew(session, renewals, lease=self._lease) if renewals else {}
             if times := self._runner.times.take():
                 jobs.keep_times(session, times)

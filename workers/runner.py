@@ -21,6 +21,7 @@ from pipelines.context import Context
 from workers.endings import Ending, ending_of, passes
 from workers.group import GroupCommit
 from workers.hint import Hint, take_all
+from workers.room import HostRoom
 from workers.times import StepTimes
 
 _log = get_logger(__name__)
@@ -47,6 +48,7 @@ class StepRunner:
         self.held: dict[UUID, Context] = {}
         self.stopping = threading.Event()
         self.times = StepTimes()
+        self.room = HostRoom(database, scratch)
         self._hints: dict[int, Hint] = {}
         self._claims = GroupCommit(self._claim, most=_LARGEST_GROUP)
         self._successes = GroupCommit(self._succeed, most=_LARGEST_GROUP)
@@ -141,12 +143,13 @@ class StepRunner:
         with about(held.words):
             try:
                 ctx.check()
-                began = time.monotonic()
-                value = step.function(ctx)
-                self.times.add(held.pipeline, held.step, time.monotonic() - began)
-                if not ctx.ended:
-                    hint.end(ctx, value if isinstance(value, jobs.Success) else ctx.success(value))
-                    return
+                if self.room.reserve(ctx, step):
+                    began = time.monotonic()
+                    value = step.function(ctx)
+                    self.times.add(held.pipeline, held.step, time.monotonic() - began)
+                    if not ctx.ended:
+                        hint.end(ctx, value if isinstance(value, jobs.Success) else ctx.success(value))
+                        return
             except Exception as error:  # noqa: BLE001  (each is told apart)
                 self._settle_error(ctx, error)
             self._let_go(ctx)

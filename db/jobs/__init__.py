@@ -10,6 +10,17 @@ Every function runs in its caller's transaction. Where a job and its steps are b
 
 from db.jobs.archive import Rest, archive_jobs, drop_months, list_ended, list_months, make_months
 from db.jobs.audit import Invariant, Violation, count_violations, find_violations, heal
+from db.jobs.batches import (
+    DueHook,
+    Hook,
+    cancel_batch,
+    count_jobs,
+    get_batch,
+    insert_batch,
+    keep_hook,
+    settle_batches,
+    status_of,
+)
 from db.jobs.breakers import (
     SHUT,
     Breaker,
@@ -23,6 +34,7 @@ from db.jobs.breakers import (
 from db.jobs.budgets import Budget, Per, Spend, list_budgets, refund, set_budget, spend
 from db.jobs.claims import claim, claim_many
 from db.jobs.effects import Effect, EffectStatus, intend, intend_again, list_effects, settle_effect
+from db.jobs.headroom import HAS_ROOM, Free, Needs, find_shortage, reserve
 from db.jobs.leases import Renewal, insert_log_line, list_needed_claims, list_running_claims, renew, rescue, save_checkpoint
 from db.jobs.limits import Limit, find_full, list_limits, list_weights, set_limit, set_weight
 from db.jobs.machine import (
@@ -47,22 +59,28 @@ from db.jobs.machine import (
 from db.jobs.operate import delete_jobs, request_cancel, retry
 from db.jobs.pauses import NOT_PAUSED, Pause, list_pauses, pause, resume
 from db.jobs.scope import Scope
+from db.jobs.time_limits import stop_late_jobs
 from db.jobs.times import keep_times
-from db.jobs.unique import OnConflict, insert_unique_job
+from db.jobs.unique import OnConflict, insert_unique_job, lock_holders
 
 __all__ = [
     "DEFAULT_PRIORITY",
+    "HAS_ROOM",
     "NOT_PAUSED",
     "NO_EVIDENCE",
     "SHUT",
     "Breaker",
     "Budget",
     "Claim",
+    "DueHook",
     "Effect",
     "EffectStatus",
     "Evidence",
+    "Free",
+    "Hook",
     "Invariant",
     "Limit",
+    "Needs",
     "NewStep",
     "OnConflict",
     "Pause",
@@ -76,25 +94,31 @@ __all__ = [
     "Success",
     "Violation",
     "archive_jobs",
+    "cancel_batch",
     "cancel_step",
     "claim",
     "claim_many",
     "close_breaker",
+    "count_jobs",
     "count_violations",
     "delete_jobs",
     "drop_months",
     "fail",
     "find_full",
     "find_in_the_way",
+    "find_shortage",
     "find_violations",
+    "get_batch",
     "heal",
     "holds",
+    "insert_batch",
     "insert_job",
     "insert_jobs",
     "insert_log_line",
     "insert_unique_job",
     "intend",
     "intend_again",
+    "keep_hook",
     "keep_times",
     "list_breakers",
     "list_budgets",
@@ -106,6 +130,7 @@ __all__ = [
     "list_pauses",
     "list_running_claims",
     "list_weights",
+    "lock_holders",
     "make_months",
     "name_provider",
     "open_breaker",
@@ -117,6 +142,7 @@ __all__ = [
     "renew",
     "request_cancel",
     "rescue",
+    "reserve",
     "resume",
     "retry",
     "retry_later",
@@ -124,7 +150,10 @@ __all__ = [
     "set_budget",
     "set_limit",
     "set_weight",
+    "settle_batches",
     "settle_effect",
     "spend",
+    "status_of",
+    "stop_late_jobs",
     "succeed",
 ]

@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from db.jobs.machine import advance, lock
+from db.jobs.machine import advance, lock, settled
 
 
 class Invariant(StrEnum):
@@ -21,6 +21,7 @@ class Invariant(StrEnum):
     FAILURE_STOPS = "failure_stops"  # nothing new starts in a job that failed, was cancelled or was quarantined
     KEYS_ARE_LIVE = "keys_are_live"  # a unique key is held by a job that has not ended
     RUNNING_IS_HELD = "running_is_held"  # what runs has a claim and a lease, and nothing else has a lease
+    BATCHES_END = "batches_end"  # a batch has ended exactly when none of its jobs is live
     LEASES_ARE_JUDGED = "leases_are_judged"  # a lease that expired a minute ago has been noticed
 
 
@@ -63,12 +64,26 @@ _QUERIES = {
         WHERE j.finished_at IS NULL AND ((s.status = 'running' AND (s.claim_id IS NULL OR s.lease_until IS NULL))
           OR (s.status IN ('queued', 'retrying', 'waiting') AND s.lease_until IS NOT NULL))
     """,
+    Invariant.BATCHES_END: """
+        SELECT (SELECT min(m.job_id::text)::uuid FROM jobs.batch_jobs m WHERE m.batch_id = b.id) AS job_id, b.pipeline AS detail
+        FROM jobs.batches b WHERE b.finished_at IS NULL AND NOT EXISTS (
+            SELECT 1 FROM jobs.batch_jobs m JOIN jobs.jobs j ON j.id = m.job_id WHERE m.batch_id = b.id AND j.finished_at IS NULL)
+        UNION ALL
+        SELECT j.id, b.pipeline FROM jobs.jobs j JOIN jobs.batch_jobs m ON m.job_id = j.id JOIN jobs.batches b ON b.id = m.batch_id
+        WHERE j.finished_at IS NULL AND b.finished_at IS NOT NULL
+    """,
     Invariant.LEASES_ARE_JUDGED: """
         SELECT job_id, name AS detail FROM jobs.job_steps WHERE status = 'running' AND lease_until < now() - interval '1 minute'
     """,
 }
 # `advance` derives and unblocks from the steps alone, and frees keys: to run it once more is always safe.
-_HEALED = {Invariant.JOINS_FIRE, Invariant.STATUS_IS_DERIVED, Invariant.FAILURE_STOPS, Invariant.KEYS_ARE_LIVE}
+_HEALED = {
+    Invariant.BATCHES_END,
+    Invariant.JOINS_FIRE,
+    Invariant.STATUS_IS_DERIVED,
+    Invariant.FAILURE_STOPS,
+    Invariant.KEYS_ARE_LIVE,
+}
 _INSERT = text("""
 WITH counted AS (
     INSERT INTO jobs.violation_counts AS c (invariant, found) VALUES (:invariant, 1)
@@ -89,7 +104,9 @@ def find_violations(session: Session, *, most: int = 100) -> list[Violation]:
 def heal(session: Session, violation: Violation) -> bool:
     """Keep the violation, and mend it where that is safe; returns whether it was mended."""
     healed = violation.invariant in _HEALED
-    if healed:
+    if violation.invariant is Invariant.BATCHES_END:
+        settled(session, {violation.job_id: violation.detail})
+    elif healed:
         lock(session, violation.job_id)
         advance(session, violation.job_id)
     session.execute(

@@ -14,6 +14,7 @@ from db.jobs.breakers import NOT_GATED, is_admitted
 from db.jobs.limits import admit
 from db.jobs.machine import Claim
 from db.jobs.pauses import NOT_PAUSED
+from db.jobs.time_limits import MAY_BEGIN
 
 _DUE = f"""
 s.id = ANY(:step_ids) AND s.status IN ('queued', 'retrying') AND s.available_at <= now() AND (:alone OR s.deaths = 0) AND {NOT_PAUSED}
@@ -23,7 +24,7 @@ _IDS = bindparam("step_ids", type_=ARRAY(Uuid))
 # of locks has to be kept. What runs makes its job run, whatever the job's other steps are.
 _CLAIM = text(f"""
 WITH free AS MATERIALIZED (
-    SELECT s.id, s.job_id, j.args FROM jobs.job_steps s JOIN jobs.jobs j ON j.id = s.job_id WHERE {_DUE} AND (:tries OR {NOT_GATED})
+    SELECT s.id, s.job_id, j.args FROM jobs.job_steps s JOIN jobs.jobs j ON j.id = s.job_id WHERE {_DUE} AND {MAY_BEGIN} AND (:tries OR {NOT_GATED})
     FOR NO KEY UPDATE OF j SKIP LOCKED FOR UPDATE OF s SKIP LOCKED),
 begun AS (
     UPDATE jobs.jobs j SET status = 'running', version = j.version + 1, updated_at = now()

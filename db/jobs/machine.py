@@ -84,8 +84,10 @@ _IDS = bindparam("ids", type_=ARRAY(Uuid))
 _AFTER = bindparam("after", type_=ARRAY(Text))
 # Arrays, not COPY: that is refused where row-level security holds.
 _INSERT_JOBS = text("""
-INSERT INTO jobs.jobs (id, pipeline, owner_id, subject, args, priority, unique_key)
-SELECT n.id, :pipeline, :owner_id, :subject, CAST(n.args AS jsonb), :priority, :unique_key FROM unnest(:ids, :args) n(id, args)
+INSERT INTO jobs.jobs (id, pipeline, owner_id, subject, args, priority, unique_key, start_by, finish_by)
+SELECT n.id, :pipeline, :owner_id, :subject, CAST(n.args AS jsonb), :priority, :unique_key,
+    now() + make_interval(secs => :start_seconds), now() + make_interval(secs => :finish_seconds)
+FROM unnest(:ids, :args) n(id, args)
 """).bindparams(_IDS, bindparam("args", type_=ARRAY(Text)))
 _INSERT_STEPS = text("""
 INSERT INTO jobs.job_steps (id, job_id, name, after, queue, optional, status, max_attempts, priority, owner_id, pipeline, provider)
@@ -114,11 +116,24 @@ def insert_job(
     priority: int = DEFAULT_PRIORITY,
     unique_key: str | None = None,
     job_id: UUID | None = None,
+    start_seconds: float | None = None,
+    finish_seconds: float | None = None,
 ) -> UUID:
-    """Write a job and its steps; they exist once the caller's transaction commits. `priority`: 0 goes first, 3 last."""
+    """Write a job and its steps; they exist once the caller's transaction commits. `priority`: 0 goes first, 3 last.
+
+    Not begun in `start_seconds`, or not ended in `finish_seconds`, it fails.
+    """
     job_id = job_id or new_id()
-    shared = {"pipeline": pipeline, "owner_id": owner_id, "priority": priority}
-    _insert_jobs(session, [job_id], [args], steps, shared, subject=subject, unique_key=unique_key)
+    columns = {
+        "pipeline": pipeline,
+        "owner_id": owner_id,
+        "subject": subject,
+        "priority": priority,
+        "unique_key": unique_key,
+        "start_seconds": start_seconds,
+        "finish_seconds": finish_seconds,
+    }
+    _insert_jobs(session, [job_id], [args], steps, columns)
     return job_id
 
 
@@ -131,11 +146,21 @@ def insert_jobs(
     steps: Sequence[NewStep],
     subject: str | None,
     priority: int = DEFAULT_PRIORITY,
+    start_seconds: float | None = None,
+    finish_seconds: float | None = None,
 ) -> list[UUID]:
     """Write one job for each of `args`, as `insert_job` does, in a few statements for all."""
     ids = [new_id() for _ in args]
-    shared = {"pipeline": pipeline, "owner_id": owner_id, "priority": priority}
-    _insert_jobs(session, ids, args, steps, shared, subject=subject, unique_key=None)
+    columns = {
+        "pipeline": pipeline,
+        "owner_id": owner_id,
+        "subject": subject,
+        "priority": priority,
+        "unique_key": None,
+        "start_seconds": start_seconds,
+        "finish_seconds": finish_seconds,
+    }
+    _insert_jobs(session, ids, args, steps, columns)
     return ids
 
 
@@ -144,18 +169,15 @@ def _insert_jobs(
     ids: Sequence[UUID],
     args: Sequence[Mapping[str, Any]],
     steps: Sequence[NewStep],
-    shared: Mapping[str, object],
-    *,
-    subject: str | None,
-    unique_key: str | None,
+    columns: Mapping[str, object],
 ) -> None:
     session.info[MOVED] = True
     texts = [json.dumps(dict(each)) for each in args]
-    session.execute(_INSERT_JOBS, {**shared, "ids": ids, "args": texts, "subject": subject, "unique_key": unique_key})
+    session.execute(_INSERT_JOBS, {**columns, "ids": ids, "args": texts})
     for step in steps:
         if step.for_each is None:
             rows = {"ids": [new_id() for _ in ids], "job_ids": ids}
-            session.execute(_INSERT_STEPS, {**shared, **_step_columns(step, steps), **rows})
+            session.execute(_INSERT_STEPS, {**columns, **_step_columns(step, steps), **rows})
 
 
 def _insert_parts(session: Session, job_id: UUID, step: NewStep, steps: Sequence[NewStep], parts: Sequence[object]) -> None:
@@ -339,7 +361,7 @@ def release(
 
 _PUT_BACK = text("""
 UPDATE jobs.job_steps s SET status = 'queued', attempt = s.attempt - 1, claim_id = NULL, lease_until = NULL, error = :reason,
-    available_at = now() + :delay
+    claimed_at = CASE WHEN s.attempt > 1 THEN s.claimed_at END, available_at = now() + :delay
 FROM unnest(:step_ids, :claim_ids) c(id, claim_id)
 WHERE s.id = c.id AND s.claim_id = c.claim_id AND s.status = 'running'
 """).bindparams(bindparam("step_ids", type_=ARRAY(Uuid)), bindparam("claim_ids", type_=ARRAY(Uuid)))
@@ -393,7 +415,9 @@ WHERE s.job_id = ANY(:job_ids) AND s.status = 'waiting' AND NOT EXISTS (
     AND NOT (d.status = 'succeeded' OR (d.status = 'failed' AND d.optional)))
 """).bindparams(_JOB_IDS)
 _DERIVE = text("""
-UPDATE jobs.jobs j SET status = f.status, error = f.error, version = j.version + 1, updated_at = now(),
+UPDATE jobs.jobs j SET version = j.version + 1, updated_at = now(),
+    status = CASE WHEN f.status = 'cancelled' AND j.stop_reason IS NOT NULL THEN 'failed' ELSE f.status END,
+    error = CASE WHEN f.status = 'cancelled' THEN coalesce(j.stop_reason, f.error) ELSE f.error END,
     finished_at = CASE WHEN f.live THEN NULL ELSE coalesce(j.finished_at, now()) END
 FROM (
     SELECT s.job_id, CASE

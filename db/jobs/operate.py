@@ -26,11 +26,14 @@ def request_cancel(session: Session, job_id: UUID) -> None:
 
 def delete_jobs(session: Session, subject: str, *, owner_id: str) -> int:
     """Remove this owner's jobs about `subject`, with all they said; a running attempt finds itself replaced. Returns how many."""
-    removed = 0
+    removed: dict[UUID, str] = {}
     for table in ("jobs", "archived_jobs", "jobs"):  # in this order one that is being moved, either way, is met
-        statement = text(f"DELETE FROM jobs.{table} WHERE subject = :subject AND owner_id = :owner_id RETURNING id")  # noqa: S608
-        removed += len(session.execute(statement, {"subject": subject, "owner_id": owner_id}).all())
-    return removed
+        statement = text(f"""
+            DELETE FROM jobs.{table} WHERE subject = :subject AND owner_id = :owner_id RETURNING id, pipeline
+        """)  # noqa: S608  (constants)
+        removed.update((row.id, row.pipeline) for row in session.execute(statement, {"subject": subject, "owner_id": owner_id}))
+    settled(session, removed)  # a batch may have waited for them
+    return len(removed)
 
 
 _RESET = text("""
@@ -40,9 +43,16 @@ WITH RECURSIVE again(name) AS (
     UNION
     SELECT s.name FROM jobs.job_steps s JOIN again a ON a.name = ANY(s.after) WHERE s.job_id = :job_id)
 UPDATE jobs.job_steps s SET status = 'waiting', attempt = 0, deaths = 0, error = NULL, result = NULL, finished_at = NULL,
-    claim_id = NULL, progress = NULL, progress_message = NULL, available_at = now()
+    claim_id = NULL, progress = NULL, progress_message = NULL, available_at = now(),
+    needs_disk_bytes = NULL, needs_memory_bytes = NULL
 FROM (SELECT DISTINCT name FROM again) a WHERE s.job_id = :job_id AND s.name = a.name
 RETURNING s.id
+""")
+
+
+# Whoever runs it again has seen that it is late: its limits of time are over.
+_REOPEN = text("""
+UPDATE jobs.jobs SET cancel_requested_at = NULL, finished_at = NULL, stop_reason = NULL, start_by = NULL, finish_by = NULL WHERE id = :id
 """)
 
 
@@ -61,6 +71,6 @@ def retry(session: Session, job_id: UUID, *, step: str | None = None) -> None:
         raise Conflict(f"job {job_id} cannot run again now: another one for the same has not ended")
     if not session.execute(_RESET, {"job_id": job_id, "step": step}).all():
         raise Conflict(f"job {job_id} has nothing to run again" if step is None else f"job {job_id} has no step {step!r}")
-    session.execute(text("UPDATE jobs.jobs SET cancel_requested_at = NULL, finished_at = NULL WHERE id = :id"), {"id": job_id})
+    session.execute(_REOPEN, {"id": job_id})
     advance(session, job_id)
     settled(session, {job_id: row.pipeline})

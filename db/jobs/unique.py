@@ -7,9 +7,10 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.expression import bindparam
+from sqlalchemy.types import Text
 
 from core.errors import Conflict
 from core.ids import new_id
@@ -45,6 +46,8 @@ def insert_unique_job(
     priority: int,
     key: str,
     on_conflict: OnConflict,
+    start_seconds: float | None = None,
+    finish_seconds: float | None = None,
 ) -> UUID:
     """The id of the job that stands for this request: a new one, or the unfinished one of the same owner and key.
 
@@ -57,6 +60,8 @@ def insert_unique_job(
         "args": dict(args),
         "subject": subject,
         "priority": priority,
+        "start_seconds": start_seconds,
+        "finish_seconds": finish_seconds,
     }
     while True:
         job_id = new_id()
@@ -82,6 +87,18 @@ def insert_unique_job(
                 with acting_as(session, Role.JOBS):
                     session.execute(_REPLAY, {"pipeline": pipeline, "key": owned, "replay": replay})
                 return holder
+
+
+_HOLDERS = text("SELECT job_id FROM jobs.unique_keys WHERE pipeline = :pipeline AND key = ANY(:keys)").bindparams(
+    bindparam("keys", type_=ARRAY(Text))
+)
+
+
+def lock_holders(session: Session, pipeline: str, owner_id: str, keys: Sequence[str]) -> None:
+    """Lock the jobs that hold these keys, in the order in which their ends do; before several `insert_unique_job`."""
+    owned = [f"{owner_id}\n{key}" for key in keys]
+    with acting_as(session, Role.JOBS):
+        lock(session, *session.execute(_HOLDERS, {"pipeline": pipeline, "keys": owned}).scalars())
 
 
 def _lock_holder(session: Session, pipeline: str, key: str) -> UUID | None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from db import videos
+from db.jobs import Needs
 from db.videos import FileKind, NewFile, RequestStatus, VideoStatus
 from pipelines.base import step
 from pipelines.context import Context
@@ -39,7 +40,14 @@ def probe(ctx: Context) -> object:
     return result
 
 
-@step(queue="media", max_attempts=3)
+def needs_of_transcode(ctx: Context) -> Needs:
+    """Ladder, MP4 and what is written on the way to them: three times the source."""
+    with ctx.read() as session:
+        source = videos.list_files(session, ctx.args["video_id"])[FileKind.SOURCE]
+    return Needs(disk_bytes=3 * source["size_bytes"])
+
+
+@step(queue="media", max_attempts=3, needs=needs_of_transcode)
 def transcode(ctx: Context) -> object:
     """Make the ladder, the MP4 and the poster, and prove that they play as the source did."""
     video_id = ctx.args["video_id"]

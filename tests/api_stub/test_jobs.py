@@ -7,6 +7,7 @@ from db import jobs
 from db.engine import Database
 from pipelines import ingest
 from pipelines.base import enqueue
+from tests.api_stub.conftest import is_problem
 
 
 @pytest.fixture
@@ -55,3 +56,10 @@ def test_a_job_that_did_not_change_is_not_sent_again(client: TestClient, made: d
 def test_a_name_that_cannot_be_stored_is_refused(client: TestClient):
     assert client.get("/v1/jobs?subject=%00").status_code == 422
     assert client.post("/v1/jobs", json={"pipeline": "self_check", "args": {"mebibytes": "\0"}}).status_code == 422
+
+
+def test_a_job_may_say_by_when_it_must_begin_and_end(client: TestClient):
+    new = {"pipeline": "self_check", "start_within_seconds": 60, "finish_within_seconds": 3600}
+    seen = client.get(client.post("/v1/jobs", json=new).headers["location"]).json()
+    assert None not in {seen["start_by"], seen["finish_by"]}
+    assert is_problem(client.post("/v1/jobs", json=new | {"start_within_seconds": 0}), 422, "start_within_seconds")

@@ -17,8 +17,9 @@ from api_stub.uploads import FormFile
 from core.errors import AskStephenError
 from core.settings import Settings
 from core.storage import FolderStorage, _disk_errors
-from db import status, uploads, videos
+from db import uploads, videos
 from db.engine import Database
+from testkit import assert_enqueued
 from tests.api_stub.conftest import MIB, Served, files_of, is_problem, send_raw
 from tests.conftest import wait_until
 
@@ -54,8 +55,8 @@ def test_an_upload_becomes_a_video_with_its_request_and_job(
     }
     with database.tenant(owner) as session:
         (request,) = videos.list_requests(session)
-        (job,) = status.list_jobs(session, subject=videos.subject(video["id"]))
-    assert (request["provider"], request["video_id"], job["pipeline"]) == ("upload", video["id"], "ingest")
+        assert_enqueued(session, "ingest", args={"request_id": request["id"]}, subject=videos.subject(video["id"]), count=1)
+    assert (request["provider"], request["video_id"]) == ("upload", video["id"])
     with storage.open(request["source_path"]) as file:
         assert file.read() == b"content"
 

@@ -12,8 +12,8 @@ from core.storage import FolderStorage
 from db import confidentiality, jobs, status, videos
 from db.engine import Database
 from pipelines import ingest
+from testkit import Worker
 from tests.api_stub.conftest import bearer, files_of, is_problem
-from tests.kit import Worker
 
 Start = Callable[..., ingest.Started]
 INTERNAL = {"companyId", "youtubeResponse", "confidentialityIssues"}
@@ -195,7 +195,7 @@ def test_removing_a_video_leaves_others_alone(client: TestClient, at: str):
 def test_what_runs_for_a_removed_video_finds_itself_replaced(
     started: ingest.Started, worker: Worker, database: Database, storage: FolderStorage, owner: str
 ):
-    (step_id,) = worker.due()
+    (step_id,) = worker.list_due()
     with database.jobs() as session:
         held = jobs.claim(session, step_id, worker_id=uuid4(), lease=timedelta(seconds=60))
     delete(database, storage, owner, started.video_id)

@@ -10,10 +10,10 @@ from core.sandbox.run import Sandbox
 from core.settings import Settings
 from core.storage import FolderStorage
 from db.engine import Database
+from testkit import Worker
 from tests.browser.chromium import launch, uncomplaining
 from tests.browser.served import Served, cut_talk, serve, take_in
 from tests.conftest import cloned, opened
-from tests.kit import Worker
 from tests.media import make_clip
 
 

@@ -13,8 +13,8 @@ from fastapi import FastAPI
 from core.ids import new_id
 from db import users, videos
 from pipelines import ingest
+from testkit import Worker
 from tests.conftest import wait_until
-from tests.kit import Worker
 from tests.media import ffmpeg
 
 SAMPLES = Path(__file__).parents[2] / "samples"

@@ -22,8 +22,7 @@ from core.local_stack.servers import Servers
 from core.sandbox.isolation import Isolation, isolation
 from core.sandbox.run import Sandbox
 from core.settings import SandboxMode
-from tests.conftest import wait_until
-from tests.kit import let_in
+from tests.conftest import let_in, wait_until
 
 ROOT = Path(__file__).parents[2]
 

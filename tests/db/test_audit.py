@@ -7,6 +7,8 @@ from db import jobs
 from db.engine import Database
 from db.jobs import Invariant, OnConflict
 from scheduler.audit import Audit
+from tests.db.test_batches import batch
+from tests.db.test_batches import insert as insert_batch
 from tests.db.test_jobs import FAN, TWO, insert, statuses, succeed, take
 
 
@@ -105,3 +107,22 @@ def test_what_is_not_safe_to_mend_is_told_and_left(database: Database, owner: st
     Audit(database).tick()
     assert found(database) == [invariant]
     assert kept(database) == {invariant: 1}
+
+
+def test_a_batch_that_did_not_end_with_its_last_job_is_ended_and_followed(database: Database, owner: str):
+    batch_id, ids = insert_batch(database, owner, 2)
+    for job_id in ids:
+        spoil(database, "UPDATE jobs.job_steps SET status = 'succeeded' WHERE job_id = :id", job_id)
+        spoil(database, "UPDATE jobs.jobs SET finished_at = now(), status = 'succeeded' WHERE id = :id", job_id)
+    Audit(database).tick()
+    assert batch(database, batch_id)["hook_job_id"] is not None
+    assert kept(database) == {Invariant.BATCHES_END: 1}
+    assert found(database) == []
+
+
+def test_a_batch_that_ended_before_its_last_job_is_opened(database: Database, owner: str):
+    batch_id, _ = insert_batch(database, owner, 1)
+    spoil(database, "UPDATE jobs.batches SET finished_at = now() WHERE id = :id", batch_id)
+    Audit(database).tick()
+    assert batch(database, batch_id)["finished_at"] is None
+    assert kept(database) == {Invariant.BATCHES_END: 1}

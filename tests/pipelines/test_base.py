@@ -1,3 +1,5 @@
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -5,7 +7,9 @@ import pytest
 import pipelines
 from core.errors import Invalid
 from db import status
+from pipelines import self_check
 from pipelines.base import enqueue, find_pipelines
+from testkit import registered
 
 NEW = """
 from dataclasses import dataclass
@@ -43,3 +47,16 @@ def test_every_shipped_pipeline_names_steps_that_come_before():
         for step in pipeline.steps:
             assert set(step.comes_after) <= seen, f"{pipeline.name}.{step.name}"
             seen.add(step.name)
+
+
+def test_limits_of_time_are_the_pipelines_unless_the_caller_says_otherwise(database, owner):
+    hour, day = timedelta(hours=1), timedelta(days=1)
+    timed = replace(self_check.PIPELINE, name="timed", start_within=hour)
+    with registered(timed), database.tenant(owner) as session:
+        ids = [
+            enqueue(session, "timed", {}, owner_id=owner),
+            enqueue(session, "timed", {}, owner_id=owner, start_within=day, finish_within=day),
+        ]
+        rows = [status.get_job(session, job_id) for job_id in ids]
+    assert [row["start_by"] - row["created_at"] for row in rows] == [hour, day]
+    assert [row["finish_by"] and row["finish_by"] - row["created_at"] for row in rows] == [None, day]

@@ -8,8 +8,8 @@ from db import confidentiality, jobs, videos
 from db.engine import Database
 from db.videos import FileKind
 from pipelines import ingest
+from testkit import Worker
 from tests import media
-from tests.kit import Worker
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 
@@ -148,7 +148,7 @@ def test_the_same_version_starts_one_ingest(database: Database, owner: str):
 def test_an_output_that_is_gone_is_not_called_ready(worker: Worker, owner: str, tmp_path: Path):
     started = start(worker, owner, media.make_clip(tmp_path / "silent.mp4", seconds=1, audio=None))
     while [step["name"] for step in worker.job(started.job_id)["steps"] if step["status"] == "queued"] != ["finish"]:
-        worker.runner.run(worker.due()[0])
+        worker.runner.run(worker.list_due()[0])
     with worker.database.tenant(owner) as session:
         key = videos.list_files(session, started.video_id)[FileKind.MP4]["key"]
     worker.storage.local(key).unlink()

@@ -6,7 +6,7 @@ from db.engine import Database
 from db.videos import FileKind, NewFile
 from pipelines.base import enqueue
 from scheduler.prune import Prune
-from tests.kit import Worker
+from testkit import Worker
 
 
 def write(storage: FolderStorage, claim_id: UUID) -> str:
@@ -40,7 +40,7 @@ def test_a_file_of_a_video_stays_with_all_beside_it(database: Database, storage:
 def test_what_a_later_step_of_a_live_job_reads_stays(database: Database, storage: FolderStorage, owner: str, worker: Worker):
     with database.tenant(owner) as session:
         job_id = enqueue(session, "self_check", {"mebibytes": 1}, owner_id=owner)
-    worker.runner.run(worker.due()[0])
+    worker.runner.run(worker.list_due()[0])
     assert keys(storage)
     Prune(database, storage).tick()
     worker.drain()
@@ -50,7 +50,7 @@ def test_what_a_later_step_of_a_live_job_reads_stays(database: Database, storage
 def test_what_a_cancelled_job_wrote_goes_an_hour_later(database: Database, storage: FolderStorage, owner: str, worker: Worker):
     with database.tenant(owner) as session:
         job_id = enqueue(session, "self_check", {"mebibytes": 1}, owner_id=owner)
-    worker.runner.run(worker.due()[0])
+    worker.runner.run(worker.list_due()[0])
     with database.jobs() as session:
         jobs.request_cancel(session, job_id)
     Prune(database, storage).tick()

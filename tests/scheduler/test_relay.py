@@ -156,3 +156,36 @@ def test_what_lost_its_worker_is_hinted_alone(database: Database, relay: Relay, 
     relay.tick()
     hints = [read_hint(hint.decode()) for hint in wire.lrange(hints_key("io"), 0, -1)]
     assert {(*hint.step_ids, hint.alone) for hint in hints} == {(suspect, True), (other, False)}
+
+
+def test_a_step_is_hinted_only_while_a_host_has_what_it_needs(database: Database, relay: Relay, wire: redis.Redis):
+    free = text("UPDATE jobs.workers SET free_disk_bytes = :bytes")
+    large, small = insert(database, "anna", 2)
+    with database.jobs() as session:
+        session.execute(free, {"bytes": 40})
+        needs = text(
+            "UPDATE jobs.job_steps SET needs_disk_bytes = CASE id WHEN :large THEN 60 ELSE 40 END, needs_memory_bytes = 0"
+        )
+        session.execute(needs, {"large": large})
+    relay.tick()
+    assert hinted(wire) == [small]
+    with database.jobs() as session:
+        session.execute(free, {"bytes": 60})
+    relay.tick()
+    assert hinted(wire) == [small, large]
+
+
+def test_what_a_running_step_has_reserved_is_no_room_for_another(database: Database, relay: Relay, wire: redis.Redis):
+    running, waiting = insert(database, "anna", 2)
+    with database.jobs() as session:
+        session.execute(text("UPDATE jobs.workers SET free_disk_bytes = 100"))
+        session.execute(text("UPDATE jobs.job_steps SET needs_disk_bytes = 60, needs_memory_bytes = 0"))
+        held = jobs.claim(session, running, worker_id=uuid4(), lease=timedelta(seconds=30))
+        assert jobs.reserve(session, held, jobs.Needs(disk_bytes=60), host="here", free=jobs.Free(100, None))
+    relay.tick()
+    assert hinted(wire) == []
+    with database.jobs() as session:
+        assert jobs.holds(session, held)
+        jobs.fail(session, held, error="it ended")
+    relay.tick()
+    assert hinted(wire) == [waiting]

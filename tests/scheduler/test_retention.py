@@ -172,6 +172,13 @@ def test_rows_that_have_aged_go_and_others_stay(database: Database, owner: str):
             )
             connection.execute(
                 text("""
+                INSERT INTO jobs.batches (id, owner_id, pipeline, priority, finished_at)
+                VALUES (gen_random_uuid(), :owner, :name, 2, now() - make_interval(days => :days))
+                """),
+                values,
+            )
+            connection.execute(
+                text("""
                 INSERT INTO jobs.operator_actions (operator, action, target, detail, done_at)
                 VALUES ('ana', 'pause', :name, '{}', now() - make_interval(days => :days))
                 """),
@@ -189,6 +196,7 @@ def test_rows_that_have_aged_go_and_others_stay(database: Database, owner: str):
             )
     tick(database)
     columns = {
+        "jobs.batches": "pipeline",
         "jobs.effects": "key",
         "jobs.operator_actions": "target",
         "jobs.violations": "detail",

@@ -3,9 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from db import status, videos
+from db import videos
 from db.engine import Database
 from scheduler.watch import Watch, open_watch
+from testkit import assert_enqueued
 
 
 class Clock:
@@ -62,9 +63,8 @@ def test_a_taken_file_starts_an_ingest_about_its_video(
     tick(watch, clock, seconds=1)
     tick(watch, clock, seconds=3)
     with database.tenant(owner) as session:
-        (job,) = status.list_jobs(session)
         (video,) = videos.list_videos(session)
-    assert (job["pipeline"], job["subject"]) == ("ingest", videos.subject(video["id"]))
+        assert_enqueued(session, "ingest", args={"video_id": video["id"]}, subject=videos.subject(video["id"]), count=1)
     assert video["original_filename"] == "a.mp4"
 
 

@@ -22,7 +22,7 @@ from db import jobs
 from db.engine import Database
 from pipelines.base import enqueue
 from pipelines.context import Context
-from tests.kit import Worker
+from testkit import Worker
 from tests.workers.test_runner import Bench, bench, fails_with
 
 __all__ = ["bench"]
@@ -97,7 +97,7 @@ def start(database: Database, owner: str, server: Counting, **args: str) -> UUID
 
 def run_and_die(worker: Worker, database_url: str, folder: Path) -> None:
     """Run the one step that is due in a process that is killed, and find that out as the scheduler does."""
-    [step_id] = worker.due()
+    [step_id] = worker.list_due()
     command = [sys.executable, "-m", "tests.workers.one_step", database_url, str(step_id), str(folder)]
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{DROPIN}"}
     done = subprocess.run(command, cwd=ROOT, env=environment, check=False, timeout=60)

@@ -1,14 +1,12 @@
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from types import ModuleType
 from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import text
 
-import pipelines
 from core.errors import Cancelled, ChildDied, Permanent, Refused, Released, Snoozed, Transient
 from core.sandbox.run import Sandbox
 from core.storage import FolderStorage
@@ -16,6 +14,7 @@ from db import jobs, status
 from db.engine import Database
 from pipelines.base import Pipeline, enqueue, step
 from pipelines.context import Context
+from testkit import registered
 from workers.endings import back_off
 from workers.lease import Keeper
 from workers.runner import StepRunner
@@ -53,9 +52,7 @@ class Bench:
 
 
 @pytest.fixture
-def bench(
-    database: Database, storage: FolderStorage, sandbox: Sandbox, owner: str, tmp_path, monkeypatch: pytest.MonkeyPatch
-) -> Bench:
+def bench(database: Database, storage: FolderStorage, sandbox: Sandbox, owner: str, tmp_path) -> Iterator[Bench]:
     runner = StepRunner(database, storage, sandbox, worker_id=uuid4(), scratch=tmp_path / "attempts", lease=LEASE)
     made = Bench(database, runner, owner, lambda _ctx: None)
 
@@ -63,13 +60,8 @@ def bench(
     def attempt(ctx: Context) -> object:
         return made.behave(ctx)
 
-    module = ModuleType("pipelines.tried")
-    module.PIPELINE = Pipeline("tried", NoArgs, (attempt,))
-    (tmp_path / "dropin").mkdir()
-    (tmp_path / "dropin" / "tried.py").touch()
-    monkeypatch.setattr(pipelines, "__path__", [*pipelines.__path__, str(tmp_path / "dropin")])
-    monkeypatch.setitem(__import__("sys").modules, "pipelines.tried", module)
-    return made
+    with registered(Pipeline("tried", NoArgs, (attempt,))):
+        yield made
 
 
 def fails_with(error: Exception) -> Callable[[Context], object]:

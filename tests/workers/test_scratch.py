@@ -4,7 +4,7 @@ from sqlalchemy import text
 
 from db.engine import Database
 from pipelines.base import enqueue
-from tests.kit import Worker
+from testkit import Worker
 from workers.scratch import prune_scratch
 
 

@@ -9,7 +9,7 @@ from core.children import Limits, Output
 from core.errors import Refused
 from core.sandbox.run import Sandbox
 from pipelines.providers.ffmpeg import extract_audio, make_ladder, probe, verify_ladder
-from tests.kit import let_in
+from tests.conftest import let_in
 from tests.media import make_clip
 from tests.pipelines.providers.ffmpeg.bombs import make_bomb
 
