@@ -110,7 +110,7 @@ class Relay:
             room.take(self._hinted[step_id].step)
             slots.take(self._hinted[step_id].step)
         new = [step for step in ready if step.id not in under_way]
-        served = {owner: seconds for (name, owner), seconds in self._usage.held.items() if name == queue}
+        served = self._usage.served(queue, (step.owner_id for step in ready), situation.weights)
         chosen = choose(new, room=room, slots=slots, served=served, weights=situation.weights)
         if chosen:
             for alone in (False, True):

@@ -18,21 +18,45 @@ class Usage:
 
     held: dict[tuple[str, str], float] = field(default_factory=dict)
     sampled_at: float | None = None
+    _threads: dict[tuple[str, str], float] = field(default_factory=dict)  # at the last sample
+    _present: dict[str, frozenset[str]] = field(default_factory=dict)  # by queue: who ran or waited, when last asked for
 
     def sample(self, situation: Situation, now: float) -> None:
-        """Count what runs as running since the last sample."""
+        """Count what ran at the last sample as running since: the end of a step is what most samples are taken at."""
         passed = now - self.sampled_at if self.sampled_at is not None else 0.0
         self.sampled_at = now
         fade = 0.5 ** (passed / HALF_LIFE_SECONDS)
         self.held = {key: seconds * fade for key, seconds in self.held.items() if seconds * fade > 0.01}  # noqa: PLR2004
-        leases: Counter[str] = Counter()
-        for steps in situation.running:
-            leases[steps.queue] += steps.count
-        for steps in situation.running:
-            # Short steps hold leases several to a thread: all together hold no more threads than there are.
-            threads = steps.count * min(1.0, situation.threads.get(steps.queue, 0) / leases[steps.queue])
-            key = (steps.queue, steps.owner_id)
+        for key, threads in self._threads.items():
             self.held[key] = self.held.get(key, 0.0) + passed * threads
+        self._threads = _threads_held(situation)
+
+    def served(self, queue: str, waiting: Iterable[str], weights: Mapping[str, float]) -> dict[str, float]:
+        """What each owner has had on this queue.
+
+        Who comes anew is put just before the one who has had least of those that are there: it starts next, and no more than its
+        share from then on. With the time when it wanted nothing to its credit, it would take every thread until it had caught up.
+        """
+        present = frozenset(owner for name, owner in self._threads if name == queue) | frozenset(waiting)
+        had = {owner: self.held.get((queue, owner), 0.0) / weights.get(owner, 1.0) for owner in present}
+        there = present & self._present.get(queue, frozenset())
+        least = min((had[owner] for owner in there), default=0.0)
+        for owner in present - there:
+            self.held[queue, owner] = max(had[owner], least - 1.0) * weights.get(owner, 1.0)
+        self._present[queue] = present
+        return {owner: seconds for (name, owner), seconds in self.held.items() if name == queue}
+
+
+def _threads_held(situation: Situation) -> dict[tuple[str, str], float]:
+    leases: Counter[str] = Counter()
+    for steps in situation.running:
+        leases[steps.queue] += steps.count
+    held: dict[tuple[str, str], float] = defaultdict(float)
+    for steps in situation.running:
+        # Short steps hold leases several to a thread: all together hold no more threads than there are.
+        threads = steps.count * min(1.0, situation.threads.get(steps.queue, 0) / leases[steps.queue])
+        held[steps.queue, steps.owner_id] += threads
+    return held
 
 
 class Slots:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
+import hypothesis
 import psycopg
 import pytest
 
@@ -21,6 +22,7 @@ from pipelines.base import settle
 from testkit import Worker
 
 configure_log(form="console")  # as processes do: a traceback without the values of variables
+hypothesis.settings.register_profile("thorough", max_examples=2000)  # pytest --hypothesis-profile=thorough
 _connect = socket.socket.connect
 
 

@@ -187,18 +187,23 @@ def _insert_parts(session: Session, job_id: UUID, step: NewStep, steps: Sequence
 
 
 def _step_columns(step: NewStep, steps: Sequence[NewStep]) -> dict[str, object]:
-    # A join waits for the step that decides the parts as well: before that one ends, "no part is live" would be true.
-    sources = {other.for_each for other in steps if other.name in step.after and other.for_each}
-    after = sorted({*step.after, *sources, *([step.for_each] if step.for_each else [])})
+    after = _waits_for(step, steps)
     return {
         "name": step.name,
-        "after": after,
+        "after": sorted(after),
         "queue": step.queue,
         "optional": step.optional,
         "status": Status.WAITING if after else Status.QUEUED,
         "max_attempts": step.max_attempts,
         "provider": step.provider,
     }
+
+
+def _waits_for(step: NewStep, steps: Sequence[NewStep]) -> set[str]:
+    # A join waits for what its parts wait for as well: before there are any, or where there are none, "no part is live" would be true.
+    parted = (other for other in steps if other.name in step.after and other.for_each)
+    own = {*step.after, *([step.for_each] if step.for_each else [])}
+    return own.union(*(_waits_for(other, steps) for other in parted))
 
 
 _HELD = text("""
@@ -223,10 +228,13 @@ _ENDED = (
 )
 _SUCCEED = text(f"{_FENCED} RETURNING s.claim_id").bindparams(*_ENDED[:3])
 # What `lock`, `_SUCCEED` and `_DERIVE` come to where the job has this one step. All jobs are locked before the first step: the count
-# says so. A step or job that changed while they were waited for is looked at again as it is then.
+# says so. A step or job that changed while they were waited for is looked at again as it is then. A job to which another version of
+# its pipeline gave more steps is left alone.
 _SUCCEED_ALONE = text(f"""
 WITH locked AS MATERIALIZED (SELECT id FROM jobs.jobs WHERE id = ANY(:job_ids) ORDER BY id FOR NO KEY UPDATE),
-ended AS ({_FENCED} AND (SELECT count(*) FROM locked) > 0 RETURNING s.claim_id, s.job_id)
+ended AS ({_FENCED} AND (SELECT count(*) FROM locked) > 0
+    AND NOT EXISTS (SELECT 1 FROM jobs.job_steps o WHERE o.job_id = s.job_id AND o.id <> s.id)
+    RETURNING s.claim_id, s.job_id)
 UPDATE jobs.jobs j SET status = 'succeeded', error = NULL, version = j.version + 1, updated_at = now(), finished_at = now()
 FROM ended WHERE j.id = ended.job_id
 RETURNING ended.claim_id, j.id, j.pipeline, j.unique_key, true AS ended
@@ -276,10 +284,10 @@ def succeed(session: Session, successes: Sequence[Success]) -> set[UUID]:
     """End these steps well, and queue what that unblocks. Returns the claims that held their step: the others wrote nothing."""
     ordered = sorted(successes, key=lambda each: each.held.step_id)  # rows are locked in one order everywhere
     alone = [each for each in ordered if len(each.steps) == 1]
-    among = [each for each in ordered if len(each.steps) > 1]
-    if among:
-        lock(session, *{each.held.job_id for each in successes})  # of all: in one order
-    holding = _succeed_alone(session, alone) | _succeed_among(session, among)
+    if len(alone) < len(ordered):
+        lock(session, *{each.held.job_id for each in ordered})  # of all: in one order
+    holding = _succeed_alone(session, alone)
+    holding |= _succeed_among(session, [each for each in ordered if each.held.claim_id not in holding])
     kept = [each for each in ordered if each.held.claim_id in holding]
     for each in kept:
         if each.held.attempt > 1:

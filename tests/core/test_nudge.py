@@ -22,6 +22,19 @@ def test_an_absent_redis_costs_the_caller_nothing():
     assert time.monotonic() - began < 0.5
 
 
+def test_a_redis_that_stands_still_costs_the_caller_nothing(redis_url: str):
+    """Of a peer, sending waited for five seconds and then raised, though the message had arrived."""
+    nudge = Nudge(redis_url)
+    with redis.Redis.from_url(redis_url) as client:
+        client.client_pause(1500)
+        began = time.monotonic()
+        for _ in range(5000):
+            nudge()
+        took = time.monotonic() - began
+        client.client_unpause()
+    assert took < 0.5
+
+
 def test_a_listener_wakes_at_a_nudge(redis_url: str):
     listener, nudge = Listener(redis_url), Nudge(redis_url)
     wait_until(lambda: nudge() or listener.wait(0.2), seconds=10)

@@ -48,6 +48,23 @@ def test_a_process_that_dies_five_times_stops_everything_with_the_reason(tmp_pat
     assert "no such table" in out
 
 
+def test_a_process_that_is_killed_comes_back_and_takes_no_other_with_it(tmp_path: Path):
+    """Of a peer, the death of one of two processes stopped the pool: its siblings were told to end, and nothing came back."""
+    (tmp_path / "count.sh").write_text("echo $$ >> $1\nexec sleep 1000\n")
+    process = start(tmp_path, f"one: sh count.sh {tmp_path}/one\nother: sh count.sh {tmp_path}/other")
+
+    def lines(name: str) -> list[int]:
+        return [int(line) for line in (tmp_path / name).read_text().split()] if (tmp_path / name).exists() else []
+
+    wait_until(lambda: lines("one") and lines("other"))
+    os.kill(lines("one")[0], signal.SIGKILL)
+    wait_until(lambda: len(lines("one")) == 2)
+    os.kill(lines("other")[0], 0)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+    assert len(lines("other")) == 1
+
+
 def test_each_process_gets_one_signal_and_its_children_none(tmp_path: Path):
     seen = tmp_path / "seen"
     (tmp_path / "child.sh").write_text(f"trap 'echo child >> {seen}' TERM\nwhile :; do sleep 0.05; done\n")

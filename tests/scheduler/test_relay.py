@@ -10,7 +10,7 @@ from db import jobs
 from db.engine import Database
 from db.jobs import NewStep, Scope
 from scheduler.relay import Relay
-from workers.broker import hints_key, read_hint
+from workers.broker import HintBroker, hints_key, read_hint
 
 
 @pytest.fixture
@@ -189,3 +189,51 @@ def test_what_a_running_step_has_reserved_is_no_room_for_another(database: Datab
         jobs.fail(session, held, error="it ended")
     relay.tick()
     assert hinted(wire) == [waiting]
+
+
+def delay(database: Database, step_ids: list[UUID], until: str) -> None:
+    with database.jobs() as session:
+        statement = "UPDATE jobs.job_steps SET status = 'retrying', available_at = now() + CAST(:until AS interval) WHERE id = ANY(:ids)"
+        session.execute(text(statement), {"ids": step_ids, "until": until})
+
+
+def test_what_is_queued_and_what_is_delayed_outlives_a_redis_that_forgot_everything(
+    database: Database, relay: Relay, wire: redis.Redis
+):
+    """Of peers, a flush of Redis lost what was queued, and a restart what was delayed, without a line in any log."""
+    queued = insert(database, "anna", 2)
+    delayed = insert(database, "anna", 1)
+    delay(database, delayed, "1 hour")
+    relay.tick()
+    assert set(hinted(wire)) == set(queued)
+    wire.flushdb()
+    relay.tick()
+    assert set(hinted(wire)) == set(queued)
+    delay(database, delayed, "0 s")
+    relay.tick()
+    assert set(hinted(wire)) == {*queued, *delayed}
+
+
+def test_steps_for_next_month_do_not_stand_before_one_that_is_due(database: Database, relay: Relay, wire: redis.Redis):
+    """Of a peer, delayed messages of the far future filled the memory that those of the near one had to pass through."""
+    delay(database, insert(database, "anna", 200, priority=0), "30 days")
+    due = insert(database, "anna", 1, priority=3)
+    relay.tick()
+    assert hinted(wire) == due
+
+
+def test_redis_is_asked_for_nothing_that_grows_with_what_it_holds(
+    database: Database, relay: Relay, wire: redis.Redis, redis_url: str
+):
+    """A peer looked for dead workers through all keys: with a million of them, Redis stood still for seconds."""
+    insert(database, "anna", 2)
+    consumer = HintBroker(redis_url, room=1).consume("io")
+    wire.config_resetstat()
+    relay.tick()
+    assert next(consumer) is not None
+    asked = {name.removeprefix("cmdstat_").partition("|")[0] for name in wire.info("commandstats")}
+    assert (
+        {"rpush", "blmpop"}
+        <= asked
+        <= {"rpush", "blmpop", "exists", "llen", "set", "config", "client", "hello", "select", "info"}
+    )

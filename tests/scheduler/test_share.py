@@ -99,17 +99,17 @@ def test_a_slow_step_that_no_thread_is_free_for_does_not_hold_back_the_short_one
 
 def test_usage_is_time_held_and_fades():
     usage = Usage()
-    usage.sample(situation([]), 0.0)
-    usage.sample(situation([running("a", 2), running("b", queue="media")], io=2, media=1), 2.0)
+    usage.sample(situation([running("a", 2), running("b", queue="media")], io=2, media=1), 0.0)
+    usage.sample(situation([]), 2.0)
     assert usage.held == {("io", "a"): 4.0, ("media", "b"): 2.0}
     usage.sample(situation([]), 2.0 + HALF_LIFE_SECONDS)
-    assert usage.held[("io", "a")] == pytest.approx(2.0)
+    assert usage.held["io", "a"] == pytest.approx(2.0)
 
 
 def test_leases_that_share_a_thread_share_its_time():
     usage = Usage()
-    usage.sample(situation([]), 0.0)
-    usage.sample(situation([running("a", 30), running("b", 10)], io=4), 10.0)
+    usage.sample(situation([running("a", 30), running("b", 10)], io=4), 0.0)
+    usage.sample(situation([]), 10.0)
     assert usage.held == {("io", "a"): pytest.approx(30.0), ("io", "b"): pytest.approx(10.0)}
 
 
@@ -117,6 +117,22 @@ def test_the_first_look_counts_nothing():
     usage = Usage()
     usage.sample(situation([running("a")], io=1), 1e6)
     assert not any(usage.held.values())
+
+
+def test_what_an_owner_did_not_use_while_it_wanted_nothing_is_no_credit():
+    usage = Usage()
+    usage.sample(situation([running("a")], io=1), 0.0)
+    usage.served("io", [], {})
+    usage.sample(situation([running("a")], io=1), 100.0)
+    assert usage.served("io", ["b", "c"], {"b": 2.0}) == {"a": 100.0, "b": 2 * 99.0, "c": 99.0}
+
+
+def test_who_waits_all_the_time_keeps_its_credit():
+    usage = Usage()
+    usage.sample(situation([running("a")], io=1), 0.0)
+    usage.served("io", ["b"], {})
+    usage.sample(situation([running("a")], io=1), 100.0)
+    assert usage.served("io", ["b"], {}).get("b", 0.0) == 0.0
 
 
 NAMES = st.sampled_from("abcdef")

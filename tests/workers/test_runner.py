@@ -7,14 +7,17 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import text
 
+import pipelines
 from core.errors import Cancelled, ChildDied, Permanent, Refused, Released, Snoozed, Transient
+from core.nudge import Nudge
 from core.sandbox.run import Sandbox
 from core.storage import FolderStorage
 from db import jobs, status
 from db.engine import Database
-from pipelines.base import Pipeline, enqueue, step
+from pipelines.base import Pipeline, enqueue, settle, step
 from pipelines.context import Context
 from testkit import registered
+from tests.conftest import let_in
 from workers.endings import back_off
 from workers.lease import Keeper
 from workers.runner import StepRunner
@@ -219,6 +222,73 @@ def test_the_keeper_carries_progress_out_and_the_wish_to_stop_in(bench: Bench):
 
     assert bench.run(behave)["status"] == "cancelled"
     assert (seen["progress"], seen["progress_message"]) == (0.5, "half way")
+
+
+def test_a_retry_is_decided_though_redis_is_away(bench: Bench, database_url: str):
+    """Of a peer, a retry that could not be written to Redis was swallowed, and the message acknowledged."""
+    with Database(database_url, connections=4, nudge=Nudge("unix:///nowhere/at/all"), settle=settle) as alone:
+        bench.database = bench.runner._database = alone
+        shown = bench.run(fails_with(Transient("busy", retry_after=timedelta(0))))
+        assert shown["status"] == "retrying"
+        bench.behave = lambda _ctx: "well"
+        bench.runner.run(shown["steps"][0]["id"])
+        assert bench.job(shown["id"])["status"] == "succeeded"
+
+
+def test_a_deadline_ends_the_child_that_the_step_waits_for(bench: Bench, tmp_path):
+    """Of a peer, a limit of two seconds was an exception that waited until a child of eight had ended."""
+
+    def behave(ctx: Context) -> object:
+        ctx.deadline_at = time.monotonic() + 0.2
+        return ctx.run(["sleep", "60"])
+
+    let_in(tmp_path)
+    began = time.monotonic()
+    shown = bench.run(behave)
+    assert time.monotonic() - began < 20
+    assert "longer than its deadline" in shown["steps"][0]["error"]
+
+
+def test_a_step_that_takes_many_leases_runs_once(bench: Bench):
+    """Of a peer, a busy worker did not beat: a job that took longer than its time-out ran on four workers."""
+    bench.runner._lease = timedelta(seconds=0.6)
+    keeper = Keeper(bench.runner, bench.database, worker_id=uuid4(), queues=["io"], threads=1, lease=bench.runner._lease)
+    rescued = []
+
+    def behave(_ctx: Context) -> object:
+        until = time.monotonic() + 2
+        while time.monotonic() < until:
+            with bench.database.jobs() as session:
+                rescued.append(jobs.rescue(session))
+        return None
+
+    keeper.start()
+    shown = bench.run(behave)
+    keeper.stop()
+    assert (shown["status"], shown["steps"][0]["attempt"]) == ("succeeded", 1)
+    assert not any(rescued)
+
+
+def test_a_worker_that_is_to_stop_begins_nothing(bench: Bench):
+    bench.runner.stop()
+    shown = bench.run(lambda _ctx: "began")
+    assert (shown["status"], shown["steps"][0]["attempt"]) == ("queued", 0)
+
+
+def test_a_step_that_this_worker_does_not_know_is_kept_for_one_that_does(bench: Bench, monkeypatch: pytest.MonkeyPatch):
+    """Of a peer, a job whose function could not be imported was deleted."""
+    with bench.database.tenant(bench.owner) as session:
+        job_id = enqueue(session, "tried", {}, owner_id=bench.owner)
+    with monkeypatch.context() as older:
+        older.setattr(pipelines, "__path__", pipelines.__path__[:-1])
+        bench.runner.run(bench.step_id(job_id))
+    [row] = bench.job(job_id)["steps"]
+    assert (row["status"], row["attempt"]) == ("queued", 0)
+    assert "tried" in row["error"]
+    with bench.database.jobs() as session:
+        session.execute(text("UPDATE jobs.job_steps SET available_at = now()"))
+    bench.runner.run(row["id"])
+    assert bench.job(job_id)["status"] == "succeeded"
 
 
 def test_the_delay_between_attempts_doubles_up_to_five_minutes():
