@@ -14,8 +14,8 @@ from api_stub.videos import Cursor, Id, Limit, Shown, link_next
 from core.errors import Conflict
 from core.settings import Settings
 from db import jobs, status, users, videos
+from db.base.videos import RequestStatus
 from db.engine import Database
-from db.videos import RequestStatus
 from pipelines import ingest
 from pipelines.providers.base import check_file_name, list_video_providers
 

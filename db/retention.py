@@ -40,6 +40,7 @@ BOUNDED: Mapping[str, str] = MappingProxyType(
         "jobs.pauses": "set by operators",
         "jobs.limits": "set by operators",
         "jobs.weights": "one for each owner at most",
+        "jobs.company_invitations": "one for each address and company",
         "jobs.api_keys": "made by their owners; revoked ones tell what a key was",
     }
 )

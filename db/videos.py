@@ -13,30 +13,7 @@ from sqlalchemy.sql.expression import bindparam
 from sqlalchemy.types import Uuid
 
 from core.errors import NotFound
-
-
-class VideoStatus(StrEnum):
-    """Of a video, as clients know it."""
-
-    UPLOADING = "uploading"  # its bytes are on their way, or not looked at yet
-    TRANSCRIBING = "transcribing"  # it is a video; the ladder and the transcript are being made
-    GENERATING_METADATA = "generating_metadata"
-    READY_TO_EDIT = "ready_to_edit"
-    PUBLISHING = "publishing"
-    PUBLISHED = "published"
-    FAILED = "failed"
-
-
-class RequestStatus(StrEnum):
-    """Of an ingest request."""
-
-    QUEUED = "queued"
-    DOWNLOADING = "downloading"
-    PROCESSING = "processing"
-    TRANSCRIBING = "transcribing"
-    READY = "ready"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
+from db.base.videos import RequestStatus
 
 
 class FileKind(StrEnum):

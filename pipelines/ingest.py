@@ -7,7 +7,7 @@ from sqlalchemy import RowMapping
 from sqlalchemy.orm import Session
 
 from db import jobs, videos
-from db.videos import RequestStatus, VideoStatus
+from db.base.videos import RequestStatus, VideoStatus
 from pipelines.base import Pipeline, enqueue
 from pipelines.steps.fetch import fetch
 from pipelines.steps.media import probe, transcode

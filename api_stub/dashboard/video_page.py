@@ -16,8 +16,9 @@ from api_stub.dashboard.timeline import timeline
 from api_stub.jobs import read_job
 from api_stub.videos import Id, delete
 from db import confidentiality, status, videos
+from db.base.videos import VideoStatus
 from db.engine import Database
-from db.videos import FileKind, VideoStatus
+from db.videos import FileKind
 
 router = APIRouter(include_in_schema=False)
 _JOBS = 10

@@ -3,7 +3,8 @@
 from datetime import UTC, datetime
 
 from db import videos
-from db.videos import FileKind, NewFile, RequestStatus, VideoStatus
+from db.base.videos import RequestStatus, VideoStatus
+from db.videos import FileKind, NewFile
 from pipelines.base import step
 from pipelines.context import Context
 from pipelines.providers.base import Wanted, get_video_provider

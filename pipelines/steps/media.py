@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from db import videos
+from db.base.videos import RequestStatus, VideoStatus
 from db.jobs import Needs
-from db.videos import FileKind, NewFile, RequestStatus, VideoStatus
+from db.videos import FileKind, NewFile
 from pipelines.base import step
 from pipelines.context import Context
 from pipelines.providers import ffmpeg

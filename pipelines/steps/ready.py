@@ -8,7 +8,8 @@ from sqlalchemy import RowMapping
 from core.errors import NotFound, Permanent
 from core.storage import Storage
 from db import videos
-from db.videos import FileKind, RequestStatus, VideoStatus
+from db.base.videos import RequestStatus, VideoStatus
+from db.videos import FileKind
 from pipelines.base import step
 from pipelines.context import Context
 

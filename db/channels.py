@@ -1,0 +1,58 @@
+"""YouTube channels, and who may publish to which. Both are for who runs the installation, except that users choose their default."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import RowMapping, delete, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from core.errors import NotFound
+from db.base.rows import require_only
+from db.base.videos import user_channels, youtube_channels
+from db.engine import Role, acting_as
+
+_DESCRIBED = frozenset(column.name for column in youtube_channels.columns) - {"id", "channel_id", "created_at", "updated_at"}
+
+
+def keep_channel(session: Session, channel_id: str, details: Mapping[str, Any]) -> RowMapping:
+    """Describe a channel by YouTube's own id of it; one that is there is brought up to date. Raises Invalid."""
+    require_only(details, _DESCRIBED)
+    statement = insert(youtube_channels).values(channel_id=channel_id, **details)
+    upsert = statement.on_conflict_do_update(
+        index_elements=[youtube_channels.c.channel_id], set_={**details, "last_synced_at": func.now()}
+    )
+    with acting_as(session, Role.JOBS):
+        return session.execute(upsert.returning(youtube_channels)).mappings().one()
+
+
+def let_publish(session: Session, user_id: str, channel_id: int) -> None:
+    """Let a user publish to a channel; who may already, may still. Whoever calls this has asked for `Area.USERS`."""
+    statement = insert(user_channels).values(user_id=user_id, channel_id=channel_id).on_conflict_do_nothing()
+    with acting_as(session, Role.JOBS):
+        session.execute(statement)
+
+
+def stop_publishing(session: Session, user_id: str, channel_id: int) -> None:
+    """Take a channel away from a user. Whoever calls this has asked for `Area.USERS`."""
+    with acting_as(session, Role.JOBS):
+        session.execute(
+            delete(user_channels).where(user_channels.c.user_id == user_id, user_channels.c.channel_id == channel_id)
+        )
+
+
+def list_channels(session: Session) -> list[RowMapping]:
+    """Those that the user may publish to, the default first, each with `is_default`."""
+    shown = select(youtube_channels, user_channels.c.is_default).join(
+        user_channels, user_channels.c.channel_id == youtube_channels.c.id
+    )
+    return list(session.execute(shown.order_by(user_channels.c.is_default.desc(), youtube_channels.c.id)).mappings())
+
+
+def choose_default(session: Session, channel_id: int) -> None:
+    """Make this one of the user's channels the default, and no other. Raises NotFound."""
+    chosen = session.execute(
+        update(user_channels).values(is_default=user_channels.c.channel_id == channel_id).returning(user_channels)
+    )
+    if channel_id not in {row.channel_id for row in chosen}:
+        raise NotFound(f"channel {channel_id} is not one that you may publish to")

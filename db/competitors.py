@@ -1,0 +1,93 @@
+"""What was read of competitors and what changed. A reading is never changed; only a change that was found can be acknowledged."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import RowMapping, func, select
+from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy.orm import Session
+
+from db.base.competitors import Severity, SnapshotSource, competitor_changes, competitor_snapshots
+from db.base.rows import find_row, get_row, insert_row, list_rows, update_row
+from db.leads.clients import insert_of_client
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One look at a competitor. `competitor_key` is `lead:12`, `url:https://…` or `channel:UC…`; the body lies in storage."""
+
+    competitor_key: str
+    source: SnapshotSource
+    url: str | None = None
+    content_hash: str | None = None
+    extracted_data: Mapping[str, Any] | None = None
+    raw_body_key: str | None = None
+    http_status: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What differs between two readings."""
+
+    change_type: str
+    field: str | None = None
+    before: str | None = None
+    after: str | None = None
+    severity: Severity = Severity.LOW
+    summary: str | None = None
+
+
+def insert_snapshot(session: Session, client_id: int, reading: Reading, *, user_id: str) -> RowMapping:
+    """Keep a reading. Raises NotFound."""
+    data = None if reading.extracted_data is None else dict(reading.extracted_data)
+    values = {name: getattr(reading, name) for name in Reading.__slots__}
+    return insert_of_client(session, competitor_snapshots, client_id, {**values, "extracted_data": data}, user_id=user_id)
+
+
+def find_last_snapshot(
+    session: Session, client_id: int, competitor_key: str, source: SnapshotSource, *, before: int | None = None
+) -> RowMapping | None:
+    """The newest reading of a competitor, or the newest `before` this one."""
+    columns = competitor_snapshots.c
+    same = (columns.client_id == client_id, columns.competitor_key == competitor_key, columns.source == source)
+    older = () if before is None else (columns.id < before,)
+    return find_row(session, competitor_snapshots, *same, *older)
+
+
+def list_competitors(session: Session, client_id: int) -> list[RowMapping]:
+    """The newest reading of each competitor and source of a client."""
+    columns = competitor_snapshots.c
+    one_each = (columns.competitor_key, columns.source)
+    statement = select(competitor_snapshots).ext(distinct_on(*one_each)).where(columns.client_id == client_id)
+    return list(session.execute(statement.order_by(*one_each, columns.id.desc())).mappings())
+
+
+def insert_changes(
+    session: Session, changes: Sequence[Change], *, before_snapshot_id: int | None, after_snapshot_id: int, user_id: str
+) -> list[RowMapping]:
+    """Keep what was found between two readings, in the company of the later one. Raises NotFound."""
+    company_id = get_row(session, competitor_snapshots, after_snapshot_id)["company_id"]
+    compared = {"before_snapshot_id": before_snapshot_id, "after_snapshot_id": after_snapshot_id}
+    whose = {"user_id": user_id, "company_id": company_id, **compared}
+    return [
+        insert_row(session, competitor_changes, {**whose, **{name: getattr(change, name) for name in Change.__slots__}})
+        for change in changes
+    ]
+
+
+def list_changes(
+    session: Session, client_id: int, *, only_new: bool = False, before: int | None = None, limit: int = 50
+) -> list[RowMapping]:
+    """Of a client's competitors, newest first; `only_new` leaves out what was acknowledged."""
+    of_client = competitor_changes.c.after_snapshot_id.in_(
+        select(competitor_snapshots.c.id).where(competitor_snapshots.c.client_id == client_id)
+    )
+    new = (competitor_changes.c.acknowledged_at.is_(None),) if only_new else ()
+    return list_rows(session, competitor_changes, of_client, *new, before=before, limit=limit)
+
+
+def acknowledge(session: Session, change_id: int) -> RowMapping:
+    """Somebody has seen the change; the first time counts. Raises NotFound, Refused."""
+    seen = func.coalesce(competitor_changes.c.acknowledged_at, func.now())
+    return update_row(session, competitor_changes, change_id, {"acknowledged_at": seen})
