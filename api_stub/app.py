@@ -9,7 +9,22 @@ from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
 
-from api_stub import auth, batches, events, health, ingest_requests, jobs, media, ops, problems, providers, tus, uploads, videos
+from api_stub import (
+    auth,
+    batches,
+    events,
+    health,
+    ingest_requests,
+    jobs,
+    media,
+    ops,
+    problems,
+    providers,
+    schema,
+    tus,
+    uploads,
+    videos,
+)
 from api_stub.dashboard import pages
 from core.nudge import Listener
 from core.settings import Settings
@@ -42,7 +57,7 @@ def create_app(database: Database, storage: Storage, settings: Settings) -> Fast
     app.state.database, app.state.storage, app.state.settings, app.state.live = database, storage, settings, live
     app.add_middleware(auth.Guard, local=settings.local_mode)
     problems.install(app)
-    for module in (health, jobs, batches, events, videos, ingest_requests, uploads, tus, media, ops, providers):
+    for module in (health, jobs, batches, events, videos, ingest_requests, uploads, tus, media, ops, providers, schema):
         app.include_router(module.router)
     if settings.local_mode:
         app.add_api_route("/sign-in", auth.sign_in, methods=["GET"], include_in_schema=False)

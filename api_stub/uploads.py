@@ -143,18 +143,28 @@ async def upload_video(
 
 
 async def _receive(request: Request, storage: Storage, upload_id: UUID, *, limit_bytes: int) -> FormFile:
+    boundary = form_boundary(request, limit_bytes=limit_bytes)
+    check_room(storage, declared_bytes(request) or 0)
+    async with contextmanager_in_threadpool(storage.writer(uploads.key(upload_id))) as target:
+        return await read_form(request, target, boundary, limit_bytes=limit_bytes)
+
+
+def form_boundary(request: Request, *, limit_bytes: int) -> bytes:
+    """What divides the parts of this form. Raises HTTP 400 where it is none, 413 where it says that it is too large."""
     kind, options = parse_options_header(request.headers.get("content-type"))
     if kind != b"multipart/form-data" or not options.get(b"boundary"):
         raise _malformed("its Content-Type says so")
-    declared = declared_bytes(request) or 0
-    if declared > limit_bytes + _ENVELOPE_BYTES:
+    if (declared_bytes(request) or 0) > limit_bytes + _ENVELOPE_BYTES:
         raise too_large(limit_bytes)
-    check_room(storage, declared)
-    async with contextmanager_in_threadpool(storage.writer(uploads.key(upload_id))) as target:
-        form = FormFile(options[b"boundary"], target, limit_bytes=limit_bytes)
-        async for block in blocks(request):
-            await run_in_threadpool(form.feed, block)
-        form.end()
+    return options[b"boundary"]
+
+
+async def read_form(request: Request, target: BinaryIO, boundary: bytes, *, limit_bytes: int) -> FormFile:
+    """Write the form's one file to `target` while it arrives. Raises what FormFile does."""
+    form = FormFile(boundary, target, limit_bytes=limit_bytes)
+    async for block in blocks(request):
+        await run_in_threadpool(form.feed, block)
+    form.end()
     return form
 
 

@@ -9,6 +9,7 @@ from api_stub.cli.bench import bench
 from api_stub.cli.demo import demo
 from api_stub.cli.doctor import doctor
 from api_stub.cli.keys import add_key_words, list_keys
+from api_stub.cli.schema import add_schema_words
 from api_stub.cli.soak import soak
 from api_stub.cli.twins import add_twin_words, twins_up
 from api_stub.cli.up import link, up
@@ -57,6 +58,7 @@ def build_parser() -> argparse.ArgumentParser:
             "Serve Drive, Dropbox, YouTube, Places, OpenAI and Clerk on this machine, to try without accounts.",
         )
     )
+    add_schema_words(add("schema", _settings, "Compare two databases' tables, or adopt a database of an earlier generation."))
     add("settings", _settings, "Print every setting with its default, as a .env file.")
     return parser
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 from core.errors import Misconfigured
 from db.engine import driver_url
 
-_LOCK = 7_310_101  # two processes that migrate at once take turns
+LOCK = 7_310_101  # two processes that migrate at once take turns
 
 
 def upgrade(url: str) -> None:
@@ -18,7 +18,7 @@ def upgrade(url: str) -> None:
     engine = sqlalchemy.create_engine(driver_url(url), poolclass=sqlalchemy.NullPool)
     try:
         with engine.connect() as connection, connection.begin():
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK})
             _refuse_unknown(connection)
             connection.execute(text("CREATE SCHEMA IF NOT EXISTS jobs"))
             config = Config()
@@ -37,5 +37,6 @@ def _refuse_unknown(connection: Connection) -> None:
     if tables and not stamped:
         raise Misconfigured(
             f"this database holds tables that this program did not make ({tables[:200]}); nothing was changed. "
-            "Point DATABASE_URL at an empty database."
+            "If they are of an earlier generation of this product: ./askstephen schema adopt URL --dry-run shows what would be "
+            "done to them. Else point DATABASE_URL at an empty database."
         )

@@ -11,8 +11,8 @@ from core.storage import FolderStorage
 from db import users, videos
 from db.engine import Database
 from pipelines import ingest
-from tests.conftest import admin_url, opened
 from testkit import Worker
+from tests.conftest import admin_url, opened
 
 # What of the product the job core's role may read, each for a named query: sign-in, invitations, channels, OAuth, pruning.
 READ_BY_THE_CORE = {

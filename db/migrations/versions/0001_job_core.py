@@ -2,25 +2,10 @@
 
 from alembic import op
 
+from db.migrations.roles import ROLES
+
 revision = "0001"
 down_revision = None
-
-ROLES = """
-DO $$
-DECLARE name text;
-BEGIN
-    FOREACH name IN ARRAY ARRAY['askstephen_tenant', 'askstephen_jobs'] LOOP
-        -- Roles belong to the whole server: another database of it may have made them already, or be making them now.
-        BEGIN
-            EXECUTE format('CREATE ROLE %I NOLOGIN NOBYPASSRLS NOINHERIT', name);
-        EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
-        END;
-        IF NOT pg_has_role(current_user, name, 'USAGE') THEN
-            EXECUTE format('GRANT %I TO %I', name, current_user);
-        END IF;
-    END LOOP;
-END $$;
-"""
 
 USERS = """
 CREATE TABLE public.users (

@@ -1,0 +1,1 @@
+"""Descriptions of databases: read them, compare two of them, bring one of an earlier generation to ours."""
