@@ -67,7 +67,7 @@ class Settings(BaseSettings):
     )
 
     # Jobs
-    lease_seconds: float = Field(12.0, description="A running step whose worker is silent this long is run again.")
+    lease_seconds: float = Field(10.0, description="A running step whose worker is silent this long is run again.")
     grace_seconds: float = Field(25.0, description="How long a stopping worker lets steps reach a checkpoint.")
     attempts_folder: Path | None = Field(
         None, description="Scratch of running attempts. Unset: the folder `attempts` of the home."

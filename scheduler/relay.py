@@ -19,6 +19,7 @@ from workers.broker import hints_key, write_hint
 _log = get_logger(__name__)
 _ALIVE = "hints:alive"  # gone when Redis lost its memory, and the hints with it
 _HINT_AGAIN_SECONDS = 2.0
+_ALONE_AGAIN_SECONDS = 6.0  # a process starts before the step is claimed
 _LOOK_SECONDS = 1.0
 _HINT_SECONDS = 0.05  # of short steps in one hint, at most
 _WORTH_SECONDS = 0.005  # less work than this costs more to claim by itself than to wait for
@@ -29,7 +30,7 @@ _REST = 3.0  # between two looks at the rows, in times of what the last one took
 @dataclass(frozen=True, slots=True)
 class _Hinted:
     step: Ready
-    at: float
+    again_at: float
 
 
 class Relay:
@@ -67,7 +68,7 @@ class Relay:
                 return True
             now = time.monotonic()
             self._threads = dict(situation.threads)
-            self._hinted = {step_id: hint for step_id, hint in self._hinted.items() if now - hint.at < _HINT_AGAIN_SECONDS}
+            self._hinted = {step_id: hint for step_id, hint in self._hinted.items() if now < hint.again_at}
             self._usage.sample(situation, now)
             # What is hinted is ready still, and stands first: as many more are looked at.
             counts = {
@@ -115,7 +116,10 @@ class Relay:
         if chosen:
             for alone in (False, True):
                 self._send(queue, grouped([step for step in chosen if step.alone == alone], threads, situation), alone=alone)
-            self._hinted.update((step.id, _Hinted(step, time.monotonic())) for step in chosen)
+            now = time.monotonic()
+            self._hinted.update(
+                (step.id, _Hinted(step, now + (_ALONE_AGAIN_SECONDS if step.alone else _HINT_AGAIN_SECONDS))) for step in chosen
+            )
 
     def _send(self, queue: str, hints: Sequence[Sequence[Ready]], *, alone: bool) -> None:
         if not hints:

@@ -79,3 +79,15 @@ def test_the_oracle_explains_a_quarantine_only_by_two_losses_while_the_step_ran(
     left.attempts[step["id"]] = [lost, again]
     faults = [Fault(at, "SIGKILL", "worker", loses_steps=True), Fault(NOW + 4 * SECOND, "SIGSTOP", "worker", loses_steps=True)]
     assert dict(oracle.quarantines(left, faults)) == {step["job_id"]: explained}
+
+
+def test_the_oracle_tells_recovery_from_the_loss_on_and_what_was_wasted():
+    left = left_well(uuid4())
+    [step_id] = left.steps
+    left.attempts[step_id] = [
+        {"outcome": "expired", "started_at": NOW - 20 * SECOND, "finished_at": NOW - 5 * SECOND, "claim_id": uuid4()}
+    ]
+    faults = [Fault(NOW - 17 * SECOND, "SIGKILL", "worker", loses_steps=True)]
+    [recovery] = oracle.recoveries(left, faults)
+    assert (recovery.seconds, recovery.rescued_seconds, recovery.alone) == (17, 12, True)
+    assert oracle.wasted_work(left, faults) == [3]

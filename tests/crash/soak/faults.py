@@ -59,6 +59,8 @@ class Faults:
             *(lambda name=name: self._send(name, signal.SIGKILL) for name in _PYTHON),
             *(lambda name=name: self._send(name, signal.SIGTERM) for name in _PYTHON),
             *(lambda name=name: self._freeze(name) for name in WORKERS),
+            lambda: self._stand_still("scheduler"),
+            lambda: self._stand_still("valkey"),
             *(self._flush, self._double_hints, self._cut_connections, self._second_scheduler),
             lambda: self._send("valkey", signal.SIGKILL),
             lambda: self._send("postgres", signal.SIGKILL),
@@ -136,9 +138,22 @@ class Faults:
         beside = self._stage.start_beside(name) if process and name not in self._stopped else None
         if process is None or beside is None:
             return False
-        awake = time.monotonic() + 1.5 * self._stage.lease_seconds + _RESCUE_SECONDS
-        self._later.append((awake + self._stage.lease_seconds, lambda: _end(beside)))
         self._wait_for_work(name)
+        awake = self._stop(name, process)
+        self._later.append((awake + self._stage.lease_seconds, lambda: _end(beside)))
+        return self._note("SIGSTOP", name, loses_steps=True)
+
+    def _stand_still(self, name: str) -> bool:
+        """Longer than a lease, with nobody in its place: nothing is decided, or every hint waits."""
+        process = self._stage.process_of(name)
+        if process is None or name in self._stopped:
+            return False
+        self._stop(name, process)
+        return self._note("SIGSTOP", name)
+
+    def _stop(self, name: str, process: int) -> float:
+        """Stop it, and return when it wakes up."""
+        awake = time.monotonic() + 1.5 * self._stage.lease_seconds + _RESCUE_SECONDS
         with suppress(ProcessLookupError):
             os.kill(process, signal.SIGSTOP)
         self._stopped.add(name)
@@ -149,10 +164,14 @@ class Faults:
             self._stopped.discard(name)
 
         self._later.append((awake, wake))
-        return self._note("SIGSTOP", name, loses_steps=True)
+        return awake
+
+    def _redis(self) -> redis.Redis:
+        """One that does not wait for a server that stands still: this thread is the one to wake it."""
+        return redis.Redis.from_url(self._stage.redis_url, socket_timeout=1)
 
     def _flush(self) -> bool:
-        with redis.Redis.from_url(self._stage.redis_url) as client:
+        with self._redis() as client:
             client.flushall()
         return self._note("FLUSHALL")
 
@@ -160,7 +179,7 @@ class Faults:
         """What is there twice and in another order, with hints of steps that run or have ended."""
         with self._stage.database.jobs() as session:
             known = [(str(row.id), row.queue) for row in session.execute(_STEPS)]
-        with redis.Redis.from_url(self._stage.redis_url) as client:
+        with self._redis() as client:
             for queue in ("io", "web", "media", "ai"):
                 there = [hint.decode() for hint in client.lrange(f"hints:{queue}", 0, -1)]
                 doubled = 2 * (there + [step_id for step_id, its_queue in known if its_queue == queue])

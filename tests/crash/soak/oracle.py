@@ -195,6 +195,7 @@ class Recovery:
     """From a deed that took a running step's worker away to that step's next execution; alone: nothing else was done meanwhile."""
 
     seconds: float
+    rescued_seconds: float  # of them until the scheduler gave the step back; the rest was waited for a thread and its process
     alone: bool
 
 
@@ -208,14 +209,25 @@ def recoveries(left: Left, faults: Sequence[Fault]) -> Iterator[Recovery]:
                 again = min(later)
                 meanwhile = [one for one in faults if fault.at - _BEFORE <= one.at <= again and one is not fault]
                 seconds = (again - fault.at).total_seconds()
+                rescued_seconds = (attempt["finished_at"] - fault.at).total_seconds()
                 if seconds > _PROMISED_SECONDS:
                     others = ", ".join(f"{one.deed} {one.process or ''}".rstrip() for one in meanwhile)
-                    expired = (attempt["finished_at"] - fault.at).total_seconds()
                     name = left.steps[step_id]["name"]
                     tell(
-                        f"slow: {name} {step_id} expired {expired:.1f} s after {fault.deed}, ran after {seconds:.1f} s; {others}"
+                        f"slow: {name} {step_id} rescued {rescued_seconds:.1f} s after {fault.deed}, ran after {seconds:.1f} s;"
+                        f" {others}"
                     )
-                yield Recovery(seconds, alone=not meanwhile)
+                yield Recovery(seconds, rescued_seconds, alone=not meanwhile)
+
+
+def wasted_work(left: Left, faults: Sequence[Fault]) -> list[float]:
+    """Seconds that each lost attempt had run when its worker was taken away: what has to be done again, checkpoints apart."""
+    return [
+        (fault.at - attempt["started_at"]).total_seconds()
+        for step_id, attempts in left.attempts.items()
+        for attempt in attempts
+        if (fault := loss_of(attempt, _PROCESS[left.steps[step_id]["queue"]], faults))
+    ]
 
 
 def cancellations(left: Left) -> list[float]:

@@ -27,7 +27,7 @@ class Plan:
     jobs: int
     seed: int
     every_seconds: tuple[float, float] = (5.0, 20.0)
-    lease_seconds: float = 12.0
+    lease_seconds: float = 10.0
 
 
 def soak(plan: Plan) -> dict[str, Any]:
@@ -71,6 +71,9 @@ def soak(plan: Plan) -> dict[str, Any]:
             "quarantined": len(quarantined),
             "recovery_seconds": spread([one.seconds for one in recovered]),
             "recovery_alone_seconds": spread([one.seconds for one in recovered if one.alone]),
+            "recovery_until_rescued": spread([one.rescued_seconds for one in recovered]),
+            "recovery_until_run_again": spread([one.seconds - one.rescued_seconds for one in recovered]),
+            "wasted_seconds": spread(oracle.wasted_work(left, faults.done)),
             "cancel_seconds": spread(oracle.cancellations(left)),
             "violations": {promise: found for promise, found in broken.items() if found},
         }
