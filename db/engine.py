@@ -9,7 +9,7 @@ from typing import Any, Self
 from uuid import UUID
 
 import sqlalchemy
-from sqlalchemy import event, text
+from sqlalchemy import TextClause, event, text
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -28,10 +28,11 @@ _USED_AT = "when a connection went back to the pool"
 _TRUSTED_SECONDS = 1.0
 MOVED = "a job moved"  # keys in a session's info
 SETTLED = "the pipelines of jobs that ended, or were opened again"
-_IDENTIFY = text("SELECT set_config('role', :role, true), set_config('app.user_id', :user_id, true)")
-_IDENTIFY_NOT_DURABLE = text("""
-SELECT set_config('role', :role, true), set_config('app.user_id', :user_id, true), set_config('synchronous_commit', 'off', true)
-""")
+_WHO = "SELECT set_config('role', :role, true), set_config('app.user_id', :user_id, true)"
+# Planned once, when the tables may still be empty: a plan that finds its rows by index is good whatever comes.
+_HOT = f"{_WHO}, set_config('plan_cache_mode', 'force_generic_plan', true), set_config('enable_seqscan', 'off', true)"
+_IDENTIFY, _IDENTIFY_HOT = text(_WHO), text(_HOT)
+_IDENTIFY_HOT_NOT_DURABLE = text(f"{_HOT}, set_config('synchronous_commit', 'off', true)")
 
 
 class Database:
@@ -51,6 +52,7 @@ class Database:
             driver_url(url),
             pool_size=connections,
             max_overflow=0,
+            pool_use_lifo=True,  # the one that knows the statements already
             pool_timeout=10,
             hide_parameters=True,  # an error that is logged would quote transcripts and tokens
             connect_args={
@@ -68,15 +70,24 @@ class Database:
             yield session
 
     @contextmanager
-    def jobs(self, *, durable: bool = True) -> Iterator[Session]:
-        """A transaction of the job core. One that is not durable may be undone by a crash of the server just after its commit."""
-        with self._transaction(Role.JOBS, "", durable=durable) as session:
+    def jobs(self) -> Iterator[Session]:
+        """A transaction of the job core."""
+        with self._transaction(Role.JOBS, "") as session:
             yield session
 
     @contextmanager
-    def _transaction(self, role: Role, user_id: str, *, durable: bool = True) -> Iterator[Session]:
+    def hot(self, *, durable: bool = True) -> Iterator[Session]:
+        """One of the job core whose few statements run for every step: each is planned once and finds its rows by index.
+
+        One that is not durable may be undone by a crash of the server just after its commit.
+        """
+        with self._transaction(Role.JOBS, "", _IDENTIFY_HOT if durable else _IDENTIFY_HOT_NOT_DURABLE) as session:
+            yield session
+
+    @contextmanager
+    def _transaction(self, role: Role, user_id: str, identify: TextClause = _IDENTIFY) -> Iterator[Session]:
         with Session(self.engine) as session, session.begin():
-            session.execute(_IDENTIFY if durable else _IDENTIFY_NOT_DURABLE, {"role": role.value, "user_id": user_id})
+            session.execute(identify, {"role": role.value, "user_id": user_id})
             yield session
             while settled := session.info.pop(SETTLED, None):  # what follows a job may end another
                 self._settle(session, settled)

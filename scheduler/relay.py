@@ -62,7 +62,7 @@ class Relay:
         stocked = self._find_stocked()
         if self._threads and stocked.issuperset(queue for queue, threads in self._threads.items() if threads):
             return False
-        with self._database.jobs() as session:
+        with self._database.hot() as session:
             situation = find_situation(session)
             if situation is None:
                 return True

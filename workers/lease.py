@@ -97,7 +97,7 @@ class Keeper:
             _log.error("step.does_not_listen", steps=[ctx.held.words() for ctx in deaf.values()])
             self._on_deaf()
         free = self._runner.room.measure()
-        with self._database.jobs(durable=False) as session:
+        with self._database.hot(durable=False) as session:
             session.execute(_BEAT, {**self._beat, **asdict(free)})
             kept = jobs.renew(session, renewals, lease=self._lease) if renewals else {}
             if times := self._runner.times.take():

@@ -100,7 +100,7 @@ class StepRunner:
         return claims
 
     def _claim(self, step_ids: Sequence[UUID]) -> dict[UUID, jobs.Claim]:
-        with self._database.jobs(durable=False) as session:  # a claim that is lost is made again
+        with self._database.hot(durable=False) as session:  # a claim that is lost is made again
             claims = jobs.claim_many(
                 session, list(dict.fromkeys(step_ids)), worker_id=self._worker_id, lease=self._lease, alone=self._alone
             )
@@ -111,7 +111,7 @@ class StepRunner:
         claims = []
         for step_id in step_ids:
             try:
-                with self._database.jobs(durable=False) as session:
+                with self._database.hot(durable=False) as session:
                     claim = jobs.claim(session, step_id, worker_id=self._worker_id, lease=self._lease, alone=self._alone)
             except DBAPIError as error:  # the row is as it was: the relay hints it again
                 _log.warning("step.not_claimed", error=type(error).__name__)
@@ -197,7 +197,7 @@ class StepRunner:
             return
 
     def _succeed(self, successes: Sequence[jobs.Success]) -> set[UUID]:
-        with self._database.jobs() as session:
+        with self._database.hot() as session:
             return jobs.succeed(session, successes)
 
     def _give_back(self, waiting: Sequence[Context]) -> None:
