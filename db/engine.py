@@ -29,8 +29,12 @@ _TRUSTED_SECONDS = 1.0
 MOVED = "a job moved"  # keys in a session's info
 SETTLED = "the pipelines of jobs that ended, or were opened again"
 _WHO = "SELECT set_config('role', :role, true), set_config('app.user_id', :user_id, true)"
-# Planned once, when the tables may still be empty: a plan that finds its rows by index is good whatever comes.
-_HOT = f"{_WHO}, set_config('plan_cache_mode', 'force_generic_plan', true), set_config('enable_seqscan', 'off', true)"
+# Planned once, when the tables may still be empty: a plan that finds its rows by index is good whatever comes. Not by bitmaps: only a plain
+# index scan marks the entries of rows that are gone, and a queue leaves many.
+_HOT = f"""
+{_WHO}, set_config('plan_cache_mode', 'force_generic_plan', true),
+    set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true)
+"""
 _IDENTIFY, _IDENTIFY_HOT = text(_WHO), text(_HOT)
 _IDENTIFY_HOT_NOT_DURABLE = text(f"{_HOT}, set_config('synchronous_commit', 'off', true)")
 
