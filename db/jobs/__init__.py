@@ -34,34 +34,18 @@ from db.jobs.breakers import (
 from db.jobs.budgets import Budget, Per, Spend, list_budgets, refund, set_budget, spend
 from db.jobs.claims import claim, claim_many
 from db.jobs.effects import Effect, EffectStatus, intend, intend_again, list_effects, settle_effect
+from db.jobs.ends import Rows, Success, cancel_step, fail, holds, put_back, release, retry_later, succeed
 from db.jobs.headroom import HAS_ROOM, Free, Needs, find_shortage, reserve
+from db.jobs.insert import insert_job, insert_jobs
 from db.jobs.leases import Renewal, insert_log_line, list_needed_claims, list_running_claims, renew, rescue, save_checkpoint
 from db.jobs.limits import Limit, find_full, list_limits, list_weights, set_limit, set_weight
-from db.jobs.machine import (
-    DEFAULT_PRIORITY,
-    NO_EVIDENCE,
-    Claim,
-    Evidence,
-    NewStep,
-    Rows,
-    Status,
-    Success,
-    cancel_step,
-    fail,
-    holds,
-    insert_job,
-    insert_jobs,
-    put_back,
-    release,
-    retry_later,
-    succeed,
-)
 from db.jobs.operate import delete_jobs, request_cancel, retry
 from db.jobs.pauses import NOT_PAUSED, Pause, list_pauses, pause, resume
 from db.jobs.scope import Scope
 from db.jobs.time_limits import stop_late_jobs
 from db.jobs.times import keep_times
 from db.jobs.unique import OnConflict, insert_unique_job, lock_holders
+from db.jobs.words import DEFAULT_PRIORITY, NO_EVIDENCE, Claim, Evidence, NewStep, Status
 
 __all__ = [
     "DEFAULT_PRIORITY",

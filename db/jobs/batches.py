@@ -16,7 +16,8 @@ from sqlalchemy.sql.expression import bindparam
 from sqlalchemy.types import Uuid
 
 from core.errors import Conflict, NotFound
-from db.jobs.machine import Status, advance
+from db.jobs.machine import advance
+from db.jobs.words import Status
 
 
 @dataclass(frozen=True, slots=True)

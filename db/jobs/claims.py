@@ -12,9 +12,9 @@ from sqlalchemy.types import Uuid
 
 from db.jobs.breakers import NOT_GATED, is_admitted
 from db.jobs.limits import admit
-from db.jobs.machine import Claim
 from db.jobs.pauses import NOT_PAUSED
 from db.jobs.time_limits import MAY_BEGIN
+from db.jobs.words import Claim
 
 _DUE = f"""
 s.id = ANY(:step_ids) AND s.status IN ('queued', 'retrying') AND s.available_at <= now() AND (:alone OR s.deaths = 0) AND {NOT_PAUSED}

@@ -17,7 +17,7 @@ from sqlalchemy.sql.expression import bindparam
 
 from core.errors import Snoozed
 from db.jobs.leases import list_running_claims
-from db.jobs.machine import Claim
+from db.jobs.words import Claim
 
 _LOOK_AGAIN = timedelta(seconds=5)
 

@@ -9,7 +9,9 @@ from datetime import timedelta
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from db.jobs.machine import Claim, lock, put_back
+from db.jobs.ends import put_back
+from db.jobs.machine import lock
+from db.jobs.words import Claim
 
 _AGAIN = timedelta(seconds=2)
 _GIGABYTE, _MEGABYTE = 1_000_000_000, 1_000_000

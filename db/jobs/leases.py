@@ -11,7 +11,9 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql.expression import bindparam
 from sqlalchemy.types import Uuid
 
-from db.jobs.machine import Claim, Status, advance, insert_attempt, lock
+from db.jobs.ends import insert_attempt
+from db.jobs.machine import advance, lock
+from db.jobs.words import Claim, Status
 
 DEATHS_BEFORE_QUARANTINE = 2
 _RENEW = text("""

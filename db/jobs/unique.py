@@ -15,8 +15,10 @@ from sqlalchemy.types import Text
 from core.errors import Conflict
 from core.ids import new_id
 from db.engine import Role, acting_as
-from db.jobs.machine import NewStep, insert_job, lock, take_key
+from db.jobs.insert import insert_job
+from db.jobs.machine import lock, take_key
 from db.jobs.operate import request_cancel
+from db.jobs.words import NewStep
 
 
 class OnConflict(StrEnum):

@@ -1,0 +1,67 @@
+"""What the job core speaks of: statuses, the steps that a pipeline declares, and claims."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+from uuid import UUID
+
+DEFAULT_PRIORITY = 2
+Evidence = Mapping[str, object]  # small JSON
+NO_EVIDENCE: Evidence = MappingProxyType({})
+
+
+class Status(StrEnum):
+    """Of a step; a job has all but `waiting`."""
+
+    WAITING = "waiting"  # for the steps it comes after
+    QUEUED = "queued"  # may run as soon as a worker has room
+    RUNNING = "running"  # a worker holds its lease
+    RETRYING = "retrying"  # failed, and runs again at available_at
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    QUARANTINED = "quarantined"  # lost its worker twice: a person must look
+
+
+@dataclass(frozen=True, slots=True)
+class NewStep:
+    """A step as a pipeline declares it. `after` names the steps that must have ended; `for_each` the one that decides its parts."""
+
+    name: str
+    queue: str
+    after: tuple[str, ...] = ()
+    for_each: str | None = None
+    optional: bool = False
+    max_attempts: int = 5
+    provider: str | None = None  # what it calls on the outside
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One claimed execution of a step."""
+
+    claim_id: UUID
+    step_id: UUID
+    job_id: UUID
+    pipeline: str
+    owner_id: str
+    step: str
+    part: int
+    attempt: int
+    max_attempts: int
+    args: dict[str, Any]
+    input: Any
+    checkpoint: Any
+    provider: str | None = None
+
+    def words(self) -> dict[str, object]:
+        """What it is, for a line of the log."""
+        return {
+            "job_id": str(self.job_id),
+            "pipeline": self.pipeline,
+            "step": self.step,
+            "attempt": self.attempt,
+            "claim_id": str(self.claim_id),
+        }
