@@ -55,7 +55,7 @@ def cloned(stack: Servers) -> Iterator[str]:
     """The URL of a migrated database, which is gone afterwards."""
     name = f"t{uuid4().hex}"
     with psycopg.connect(admin_url(stack), autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name} TEMPLATE askstephen STRATEGY FILE_COPY")
+        admin.execute(f"CREATE DATABASE {name} TEMPLATE askstephen STRATEGY WAL_LOG")
         yield stack.environment["DATABASE_URL"].replace("@/askstephen", f"@/{name}")
         admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
