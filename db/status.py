@@ -181,8 +181,11 @@ def list_queues(session: Session) -> list[QueueStatus]:
 def snapshot(session: Session, job_id: UUID) -> dict[str, Any]:
     """A job with its steps and ended attempts, as the API shows it. Raises NotFound."""
     job = get_job(session, job_id)
+    steps = [dict(row) for row in list_steps(session, job_id)]
+    if not steps:  # it was removed between the two statements
+        raise NotFound(f"there is no job {job_id}")
     return {
         **job,
-        "steps": [dict(row) for row in list_steps(session, job_id)],
+        "steps": steps,
         "attempts": [dict(row) for row in list_attempts(session, job_id)],
     }
