@@ -13,6 +13,7 @@ from sqlalchemy.sql.expression import bindparam
 from sqlalchemy.types import Uuid
 
 from core.errors import NotFound
+from db.jobs.words import WORKER_LIVES
 
 _JOB = """
 id, pipeline, owner_id, subject, args, status, error, version, cancel_requested_at, created_at, updated_at, finished_at, start_by,
@@ -163,17 +164,17 @@ class QueueStatus:
 def list_queues(session: Session) -> list[QueueStatus]:
     """Every queue with its waiting and running steps; for operators (the role of the job core)."""
     rows = session.execute(
-        text("""
+        text(f"""
         SELECT q.name, p.paused_at, count(s.id) FILTER (WHERE s.status = 'queued') AS queued,
             count(s.id) FILTER (WHERE s.status = 'running') AS running,
             count(s.id) FILTER (WHERE s.status = 'retrying') AS retrying,
-            (SELECT count(*) FROM jobs.workers w WHERE q.name = ANY(w.queues) AND w.seen_at > now() - interval '5 seconds') AS workers,
+            (SELECT count(*) FROM jobs.workers w WHERE q.name = ANY(w.queues) AND {WORKER_LIVES}) AS workers,
             (SELECT coalesce(sum(threads), 0) FROM jobs.workers w WHERE q.name = ANY(w.queues)
-                AND w.seen_at > now() - interval '5 seconds') AS threads
+                AND {WORKER_LIVES}) AS threads
         FROM jobs.queues q LEFT JOIN jobs.pauses p ON p.kind = 'queue' AND p.name = q.name
         LEFT JOIN jobs.job_steps s ON s.queue = q.name AND s.status IN ('queued', 'running', 'retrying')
         GROUP BY q.name, p.paused_at ORDER BY q.name
-        """)
+        """)  # noqa: S608  (a constant)
     ).mappings()
     return [QueueStatus(**row) for row in rows]
 

@@ -10,24 +10,23 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql.expression import bindparam
 from sqlalchemy.types import Integer, Text
 
-from db.jobs import HAS_ROOM, NOT_PAUSED, SHUT, Limit, Scope
+from db.jobs import HAS_ROOM, NOT_PAUSED, SHUT, WORKER_LIVES, Limit, Scope
 
 _LOCK = 7_310_102  # one relay decides at a time, tick by tick
 SHORT_SECONDS = 0.02  # a step whose runs take less on average may share its hint
 
-# A worker unseen for three beats takes nothing.
-_SITUATION = text("""
+_SITUATION = text(f"""
 SELECT pg_try_advisory_xact_lock(:lock) AS leads, set_config('idle_in_transaction_session_timeout', '3s', true),
     (SELECT json_object_agg(q.name, coalesce(w.threads, 0)) FROM jobs.queues q LEFT JOIN (
-        SELECT unnest(queues) AS name, sum(threads) AS threads FROM jobs.workers
-        WHERE seen_at > now() - interval '5 seconds' GROUP BY 1) w USING (name)) AS threads,
+        SELECT unnest(queues) AS name, sum(threads) AS threads FROM jobs.workers w
+        WHERE {WORKER_LIVES} GROUP BY 1) w USING (name)) AS threads,
     (SELECT json_agg(json_build_array(queue, pipeline, name, owner_id, count, provider)) FROM (
         SELECT queue, pipeline, name, owner_id, provider, count(*) FROM jobs.job_steps WHERE status = 'running'
         GROUP BY 1, 2, 3, 4, 5) r) AS running,
     (SELECT json_agg(json_build_array(pipeline, step, mean_seconds)) FROM jobs.step_times WHERE mean_seconds < :short_seconds) AS short,
     (SELECT json_agg(json_build_array(kind, name, most)) FROM jobs.limits) AS limits,
     (SELECT json_object_agg(owner_id, weight) FROM jobs.weights) AS weights
-""")
+""")  # noqa: S608  (a constant)
 _LISTS = (
     bindparam("queues", type_=ARRAY(Text)),
     bindparam("counts", type_=ARRAY(Integer)),

@@ -68,7 +68,6 @@ def main(hint: str, parent: int) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: process.stop.set())
     process.keeper.start()
-    ended = threading.Event()
 
     def run() -> None:
         try:
@@ -77,11 +76,10 @@ def main(hint: str, parent: int) -> None:
         except SQLAlchemyError as error:  # the rows are as they were: the relay hints them again
             _log.warning("steps.not_claimed", error=type(error).__name__)
         finally:
-            ended.set()
+            process.stop.set()
 
     threading.Thread(target=run, name="alone", daemon=True).start()
-    while not ended.wait(0.2) and not process.stop.is_set():
-        pass
+    process.stop.wait()
     process.shut_down()
 
 

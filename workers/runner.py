@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -183,18 +183,10 @@ class StepRunner:
             self._let_go(ctx)
 
     def _write_alone(self, ctx: Context, success: jobs.Success) -> None:
-        while True:
-            try:
-                self._succeed([success])
-            except DBAPIError as error:
-                if passes(error):  # an unreachable database is waited for: until then nothing has ended
-                    if self.stopping.wait(0.5):
-                        return  # the lease expires, and the step runs again
-                    continue
-                self._settle_error(ctx, error)
-            except Exception as error:  # noqa: BLE001  (its own write went wrong)
-                self._settle_error(ctx, error)
-            return
+        try:
+            self._insist(lambda: self._succeed([success]))
+        except Exception as error:  # noqa: BLE001  (its own write went wrong)
+            self._settle_error(ctx, error)
 
     def _succeed(self, successes: Sequence[jobs.Success]) -> set[UUID]:
         with self._database.hot() as session:
@@ -208,14 +200,22 @@ class StepRunner:
                 jobs.put_back(session, [ctx.held for ctx in waiting])
 
     def _settle(self, held: jobs.Claim, write: Ending) -> None:
-        """Write an end under the fence. An unreachable database is waited for: until then nothing has ended."""
+        """Write an end under the fence."""
+
+        def fenced() -> None:
+            with self._database.jobs() as session:
+                if jobs.holds(session, held):
+                    write(session)
+                else:
+                    _log.warning("step.replaced")
+
+        self._insist(fenced)
+
+    def _insist(self, write: Callable[[], object]) -> None:
+        """Write an end. An unreachable database is waited for: until then nothing has ended."""
         while True:
             try:
-                with self._database.jobs() as session:
-                    if jobs.holds(session, held):
-                        write(session)
-                    else:
-                        _log.warning("step.replaced")
+                write()
             except DBAPIError as error:
                 if not passes(error):
                     raise

@@ -45,7 +45,7 @@ from db.jobs.scope import Scope
 from db.jobs.time_limits import stop_late_jobs
 from db.jobs.times import keep_times
 from db.jobs.unique import OnConflict, insert_unique_job, lock_holders
-from db.jobs.words import DEFAULT_PRIORITY, NO_EVIDENCE, Claim, Evidence, NewStep, Status
+from db.jobs.words import DEFAULT_PRIORITY, NO_EVIDENCE, WORKER_LIVES, Claim, Evidence, NewStep, Status
 
 __all__ = [
     "DEFAULT_PRIORITY",
@@ -53,6 +53,7 @@ __all__ = [
     "NOT_PAUSED",
     "NO_EVIDENCE",
     "SHUT",
+    "WORKER_LIVES",
     "Breaker",
     "Budget",
     "Claim",

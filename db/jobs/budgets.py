@@ -52,18 +52,21 @@ class Spend:
     resets: Sequence[tuple[Per, datetime]]
 
 
+# Where the reset has passed nothing is spent yet, and the next one counts.
+_PRESENT = """
+CASE WHEN resets_at > now() THEN spent ELSE 0 END AS spent,
+CASE WHEN resets_at > now() THEN resets_at ELSE jobs.next_reset(per, zone, now()) END AS resets_at
+"""
 # The rows are locked before they are looked at, so that each spender sees what the one before left.
-_SPEND = text("""
+_SPEND = text(f"""
 WITH budget AS MATERIALIZED (
-    SELECT per, units, CASE WHEN resets_at > now() THEN spent ELSE 0 END AS spent,
-        CASE WHEN resets_at > now() THEN resets_at ELSE jobs.next_reset(per, zone, now()) END AS resets_at
-    FROM jobs.budgets WHERE name = :name ORDER BY per FOR UPDATE),
+    SELECT per, units, {_PRESENT} FROM jobs.budgets WHERE name = :name ORDER BY per FOR UPDATE),
 taken AS (
     UPDATE jobs.budgets b SET spent = budget.spent + :units, resets_at = budget.resets_at
     FROM budget WHERE b.name = :name AND b.per = budget.per
       AND NOT EXISTS (SELECT 1 FROM budget WHERE spent + :units > units))
 SELECT per, units, spent, resets_at, resets_at - now() AS wait, spent + :units > units AS is_short FROM budget
-""")
+""")  # noqa: S608  (a constant)
 _REFUND = text("""
 UPDATE jobs.budgets b SET spent = greatest(0, b.spent - :units) FROM unnest(:pers, :resets) s(per, resets_at)
 WHERE b.name = :name AND b.per = s.per AND b.resets_at = s.resets_at
@@ -117,11 +120,6 @@ def set_budget(session: Session, name: str, per: Per, units: int | None, *, zone
 
 def list_budgets(session: Session) -> list[Budget]:
     """Every budget with what is spent of it."""
-    rows = session.execute(
-        text("""
-        SELECT name, per, units, zone, CASE WHEN resets_at > now() THEN spent ELSE 0 END AS spent,
-            CASE WHEN resets_at > now() THEN resets_at ELSE jobs.next_reset(per, zone, now()) END AS resets_at
-        FROM jobs.budgets ORDER BY name, per
-        """)
-    ).mappings()
+    statement = text(f"SELECT name, per, units, zone, {_PRESENT} FROM jobs.budgets ORDER BY name, per")  # noqa: S608  (a constant)
+    rows = session.execute(statement).mappings()
     return [Budget(**{**row, "per": Per(row["per"])}) for row in rows]

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from db.jobs.ends import put_back
 from db.jobs.machine import lock
-from db.jobs.words import Claim
+from db.jobs.words import WORKER_LIVES, Claim
 
 _AGAIN = timedelta(seconds=2)
 _GIGABYTE, _MEGABYTE = 1_000_000_000, 1_000_000
@@ -41,12 +41,12 @@ _MEMORY_LEFT = f"w.free_memory_bytes - {_RESERVED.format(what='memory')}"
 # For the relay, of a step `s`. What a step needs is known from its first claim on; before that it is hinted, and the claim finds out.
 HAS_ROOM = f"""
 (s.needs_disk_bytes IS NULL OR EXISTS (
-    SELECT 1 FROM jobs.workers w WHERE w.seen_at > now() - interval '5 seconds' AND s.queue = ANY(w.queues)
+    SELECT 1 FROM jobs.workers w WHERE {WORKER_LIVES} AND s.queue = ANY(w.queues)
     AND s.needs_disk_bytes <= coalesce({_DISK_LEFT}, s.needs_disk_bytes)
     AND s.needs_memory_bytes <= coalesce({_MEMORY_LEFT}, s.needs_memory_bytes)))
 """  # noqa: S608  (constants)
 
-_LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:host, 7310201))")
+_LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:host, 7310202))")
 _TAKEN = text("""
 SELECT coalesce(sum(needs_disk_bytes), 0) AS disk, coalesce(sum(needs_memory_bytes), 0) AS memory FROM jobs.job_steps
 WHERE status = 'running' AND needs_host = :host AND id <> :step_id
@@ -76,10 +76,10 @@ def reserve(session: Session, held: Claim, needs: Needs, *, host: str, free: Fre
     return short is None
 
 
-_LARGEST = """
-SELECT w.host, {left} AS room FROM jobs.workers w WHERE w.seen_at > now() - interval '5 seconds' AND :queue = ANY(w.queues)
+_LARGEST = f"""
+SELECT w.host, {{left}} AS room FROM jobs.workers w WHERE {WORKER_LIVES} AND :queue = ANY(w.queues)
 ORDER BY room DESC NULLS FIRST LIMIT 1
-"""
+"""  # noqa: S608  (a constant)
 _LARGEST_DISK = text(_LARGEST.format(left=_DISK_LEFT))
 _LARGEST_MEMORY = text(_LARGEST.format(left=_MEMORY_LEFT))
 _HAS_ROOM = text(f"SELECT {HAS_ROOM} FROM jobs.job_steps s WHERE s.id = :id")  # noqa: S608  (a constant)

@@ -64,14 +64,7 @@ def advance(session: Session, *job_ids: UUID) -> None:
     if job_ids:
         session.execute(_STOP_REST, {"job_ids": list(job_ids)})
         session.execute(_UNBLOCK, {"job_ids": list(job_ids)})
-        derive(session, *job_ids)
-
-
-def derive(session: Session, *job_ids: UUID) -> None:
-    """Bring the status of these jobs, whose steps are as they should be, and what follows from their end."""
-    if not job_ids:
-        return
-    note_moves(session, session.execute(_DERIVE, {"job_ids": list(job_ids)}).all())
+        note_moves(session, session.execute(_DERIVE, {"job_ids": list(job_ids)}).all())
 
 
 def note_moves(session: Session, rows: Sequence[Row[Any]]) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 from uuid import UUID
 
 DEFAULT_PRIORITY = 2
+# Of a row `w` of workers. One unseen for some beats takes nothing.
+WORKER_LIVES = "w.seen_at > now() - interval '5 seconds'"
 Evidence = Mapping[str, object]  # small JSON
 NO_EVIDENCE: Evidence = MappingProxyType({})
 
