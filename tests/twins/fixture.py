@@ -1,0 +1,29 @@
+"""Running twins for any test that names the fixture `twins`."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.twins.google import close_services
+from twins.running import Twins
+
+
+@pytest.fixture(scope="session")
+def twins_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Twins]:
+    with Twins(tmp_path_factory.mktemp("twins")) as process:
+        yield process
+
+
+@pytest.fixture
+def twins(twins_process: Twins, monkeypatch: pytest.MonkeyPatch) -> Iterator[Twins]:
+    """Running twins, which no test may bring to an answer that the services' own types forbid."""
+    httplib2 = pytest.importorskip("httplib2")
+    for name, value in twins_process.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("SSL_CERT_DIR", raising=False)
+    monkeypatch.setattr(httplib2, "CA_CERTS", str(twins_process.home / "bundle.pem"))  # read from the environment at import
+    before = len(twins_process.complaints())
+    yield twins_process
+    close_services()
+    twins_process.clear_faults()
+    assert twins_process.complaints()[before:] == []
