@@ -61,6 +61,19 @@ class Settings(BaseSettings):
     )
     whisper_threads: int = Field(2, description="CPU threads of one transcription.")
 
+    # Language model and screens
+    openai_api_key: SecretStr = Field(
+        SecretStr(""),
+        description="Key of an OpenAI-compatible endpoint. With it or an address, transcripts and workbook answers are sent there.",
+    )
+    openai_base_url: str = Field("", description="Address of that endpoint (https://…/v1). Unset: OpenAI's own.")
+    language_model: str = Field(
+        "gpt-6-luna", description="Model that reviews, coaches and drafts; without an endpoint rules do."
+    )
+    embedding_model: str = Field(
+        "", description="Model that places texts by meaning, for search. Unset: search goes by words, in the database."
+    )
+
     # Children
     sandbox: SandboxMode = Field(
         SandboxMode.AUTO, description="auto: isolate as far as the machine allows; required: refuse to start with less."
@@ -103,6 +116,11 @@ class Settings(BaseSettings):
     def home(self) -> Path:
         """The home as an absolute path."""
         return self.askstephen_home.expanduser().absolute()
+
+    @property
+    def has_language_model(self) -> bool:
+        """Whether an endpoint is configured."""
+        return bool(self.openai_api_key.get_secret_value() or self.openai_base_url)
 
     @property
     def scratch(self) -> Path:
