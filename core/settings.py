@@ -74,6 +74,13 @@ class Settings(BaseSettings):
         "", description="Model that places texts by meaning, for search. Unset: search goes by words, in the database."
     )
 
+    review_budget_tokens: int = Field(
+        200_000, ge=0, description="Tokens that a model may read for one confidentiality check; what is left is told as unread."
+    )
+    screen_pictures: int = Field(
+        60, ge=0, le=1000, description="Pictures of a video in which text on the screen is read, 1.2 s each; 0 switches it off."
+    )
+
     # Children
     sandbox: SandboxMode = Field(
         SandboxMode.AUTO, description="auto: isolate as far as the machine allows; required: refuse to start with less."

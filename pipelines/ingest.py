@@ -6,13 +6,13 @@ from uuid import UUID
 from sqlalchemy import RowMapping
 from sqlalchemy.orm import Session
 
-from db import jobs, videos
+from db import confidentiality, jobs, videos
 from db.base.videos import RequestStatus, VideoStatus
 from pipelines.base import Pipeline, enqueue
 from pipelines.steps.fetch import fetch
 from pipelines.steps.media import probe, transcode
 from pipelines.steps.ready import finish
-from pipelines.steps.review import review
+from pipelines.steps.review import read_screen, review
 from pipelines.steps.speech import transcribe
 
 
@@ -59,6 +59,7 @@ def follow(session: Session, job: RowMapping) -> None:
             videos.update_request(session, request_id, status=RequestStatus.QUEUED, error_message=None)
             videos.update_video(session, video_id, status=VideoStatus.UPLOADING, error_message=None)
             return
+    confidentiality.abandon_checks(session, video_id, words)
     videos.update_request(session, request_id, status=ended, error_message=words)
     videos.update_video(session, video_id, status=VideoStatus.FAILED, error_message=words)
 
@@ -71,7 +72,8 @@ PIPELINE = Pipeline(
         probe.after(fetch),
         transcode.after(probe),
         transcribe.after(probe),
-        review.after(transcribe),
+        read_screen.after(probe),
+        review.after(transcribe, read_screen),
         finish.after(transcode, review),
     ),
     follow,

@@ -156,6 +156,10 @@ confidentiality_checks = Table(
     Column("completed_at", UtcDateTime),
     created_at(),
     updated_at(),
+    Column("ran", Document),  # what looked at what
+    Column("content_sha256", Text),  # of the source that was checked
+    Column("cleared_by", String),  # who decided on the last finding
+    Column("cleared_at", UtcDateTime),
     Index("confidentiality_checks_by_video", "video_id", text("id DESC")),
 )
 

@@ -1,36 +1,137 @@
-"""Checks a video for what should stay confidential."""
+"""Checks a video for what should stay confidential: what is said, what is shown, by rules and by a language model."""
 
 import json
+from typing import Any
 
+from core.errors import Misconfigured, NotFound, Refused
+from core.settings import settings
 from db import confidentiality, videos
+from db.confidentiality import Result
 from db.videos import FileKind
 from pipelines.base import step
 from pipelines.context import Context
-from pipelines.providers import rules
-from pipelines.transcript import Transcript
+from pipelines.providers import ffmpeg, ocr, rules
+from pipelines.providers.language import get_language
+from pipelines.review import Reader, list_units
+from pipelines.review.decisions import carry_over
+from pipelines.steps.media import find_source
+from pipelines.transcript import Stretch, Transcript, Word
+from pipelines.transcript.screen import Screen
+
+
+@step(queue="ai", max_attempts=2, optional=True)
+def read_screen(ctx: Context) -> object:
+    """Text on the screen, in pictures from wherever it changed. Its key is for this job's review only."""
+    config = settings()
+    with ctx.read() as session:
+        has_source = FileKind.SOURCE in videos.list_files(session, ctx.args["video_id"])
+    if not config.screen_pictures or not has_source:
+        return {"skipped": True}
+    source, found = find_source(ctx)
+    ctx.progress(0.0, "looking at the screen")
+    taken = ffmpeg.take_pictures(ctx.run, source, found, ctx.folder / "screen", most=config.screen_pictures)
+    screen = ocr.read_pictures(
+        ctx.run, taken, threads=config.whisper_threads, progress=lambda share: ctx.progress(share, "reading the screen")
+    )
+    key = ctx.key("screen.json")
+    with ctx.storage.writer(key) as file:
+        file.write(json.dumps(screen.as_json()).encode())
+    lines = sum(len(frame.lines) for frame in screen.frames)
+    ctx.log(f"{lines} lines of text in {len(screen.frames)} pictures, by {screen.engine}")
+    return {"key": key, "pictures": len(screen.frames), "lines": lines}
 
 
 @step(queue="ai")
 def review(ctx: Context) -> object:
-    """Write a confidentiality check of what is said. A video is never clear by default: what was not checked is a finding."""
-    video_id = ctx.args["video_id"]
+    """Write a confidentiality check. A video is never clear by default: what was not checked is a finding, or the check is an error."""
+    video_id, check_id = ctx.args["video_id"], ctx.args.get("check_id")
+    language = get_language(settings())
+    if language.provider:
+        ctx.calls(language.provider)
     with ctx.write() as session:
         files = videos.list_files(session, video_id)
+        transcript = _transcript(ctx, files.get(FileKind.TRANSCRIPT), videos.get_video(session, video_id))
         videos.update_video(session, video_id, confidentiality_status="checking")
-    source = files[FileKind.SOURCE]
-    with ctx.storage.open(files[FileKind.TRANSCRIPT]["key"]) as file:
-        transcript = Transcript.from_json(json.load(file))
-    checked = rules.review(transcript, has_sound=source["details"]["audio"] is not None, content_hash=source["sha256"])
-    ctx.log(checked.summary)
-    result = {"clear": checked.clear, "findings": len(checked.segments)}
-    with ctx.complete(result) as session:
-        confidentiality.insert_check(
-            session,
-            video_id,
+        if check_id:
+            confidentiality.run_check(session, check_id)
+    source = files.get(FileKind.SOURCE)
+    read = _read_screen_of(ctx)
+    screen = _screen(ctx, read)
+    opinion = None if language.is_offline else _opinion(ctx, transcript, screen)
+    content = source["sha256"] if source else f"video:{video_id}"
+    checked = rules.review(
+        transcript,
+        has_sound=source is None or source["details"]["audio"] is not None,
+        content_hash=content,
+        screen=screen,
+        is_unseen=read is None,
+        opinion=opinion,
+    )
+    ctx.log(checked.error or checked.summary, level="error" if checked.error else "info")
+    outcome = {"clear": checked.clear, "findings": len(checked.segments), "error": checked.error}
+    with ctx.complete(outcome) as session:
+        earlier = confidentiality.find_decided(session, video_id)
+        is_same = earlier is not None and earlier["content_sha256"] in {None, content}
+        segments = carry_over(checked.segments, earlier["segments"] if earlier and is_same else ())
+        made = check_id or confidentiality.begin_check(session, video_id, triggered_by=ctx.held.owner_id)
+        result = Result(
             clear=checked.clear,
-            segments=checked.segments,
+            segments=segments,
             summary=checked.summary,
             model_used=checked.model_used,
-            triggered_by=ctx.held.owner_id,
+            ran=checked.ran,
+            content_sha256=content,
+            error=checked.error,
         )
-    return result
+        confidentiality.end_check(session, video_id, made, result)
+    return outcome
+
+
+def _read_screen_of(ctx: Context) -> Any:  # noqa: ANN401  (what that step returned; None: it failed)
+    try:
+        return ctx.result("read_screen")
+    except NotFound:  # a job of a version that had no such step
+        return {"skipped": True}
+
+
+def _screen(ctx: Context, read: Any) -> Screen | None:  # noqa: ANN401  (what `read_screen` returned)
+    if read is None or "key" not in read:
+        return None
+    with ctx.storage.open(read["key"]) as file:
+        return Screen.from_json(json.load(file))
+
+
+def _opinion(ctx: Context, transcript: Transcript, screen: Screen | None) -> rules.Opinion:
+    """What the language model finds; windows that were read before a worker was lost are not paid for again."""
+    config, units = settings(), list_units(transcript, screen)
+    language = get_language(config)
+    reader = Reader(
+        language,
+        transcript,
+        config.review_budget_tokens,
+        done=dict(ctx.last_checkpoint or {}),
+        keep=ctx.checkpoint,
+        check=lambda: ctx.progress(None, f"{language.name} reads"),
+    )
+    try:
+        return reader.read(units)
+    except Misconfigured as error:  # the video can be worked with; its check is an error until this is mended
+        return rules.Opinion(language.name, (), len(units), max(1, len(units)), str(error))
+
+
+def _transcript(ctx: Context, file: Any, video: Any) -> Transcript:  # noqa: ANN401  (rows)
+    """The words with their times; of a video of an earlier system its captions, each cue's words spread over its time."""
+    if file is not None:
+        with ctx.storage.open(file["key"]) as opened:
+            return Transcript.from_json(json.load(opened))
+    cues = video["captions"] if isinstance(video["captions"], list) else None
+    if not cues:
+        raise Refused(f"video {video['id']} has no transcript with times: take the file in again, then check it")
+    words, speech = [], []
+    for cue in cues:
+        start, end, texts = cue["startMs"] / 1000, cue["endMs"] / 1000, str(cue["text"]).split()
+        length = max(0.0, end - start) / max(1, len(texts))
+        words += [Word(text, start + at * length, start + (at + 1) * length, 1.0) for at, text in enumerate(texts)]
+        speech.append(Stretch(start, end))
+    duration = max((video["duration_ms"] or 0) / 1000, words[-1].end_seconds if words else 0.0)
+    return Transcript(tuple(words), tuple(speech), duration, video["language"] or "en", "captions of an earlier system")

@@ -3,6 +3,7 @@
 from pipelines.providers.ffmpeg.audio import extract_audio
 from pipelines.providers.ffmpeg.build import Build, build_info
 from pipelines.providers.ffmpeg.facts import Audio, Probe, Video
+from pipelines.providers.ffmpeg.frames import Pictures, take_pictures
 from pipelines.providers.ffmpeg.ladder import Ladder, make_ladder
 from pipelines.providers.ffmpeg.probe import probe
 from pipelines.providers.ffmpeg.rungs import Rung
@@ -12,6 +13,7 @@ __all__ = [
     "Audio",
     "Build",
     "Ladder",
+    "Pictures",
     "Probe",
     "Rung",
     "Verification",
@@ -20,5 +22,6 @@ __all__ = [
     "extract_audio",
     "make_ladder",
     "probe",
+    "take_pictures",
     "verify_ladder",
 ]

@@ -1,6 +1,6 @@
-"""Rules that find what should stay confidential in what is said: the reviewer that works offline."""
+"""Rules that find what should stay confidential in what is said and shown: the reviewer that works offline."""
 
 from pipelines.providers.rules.coverage import UNCHECKED_RULES, Coverage, Gap
-from pipelines.providers.rules.reviews import Review, review
+from pipelines.providers.rules.reviews import Opinion, Review, review
 
-__all__ = ["UNCHECKED_RULES", "Coverage", "Gap", "Review", "review"]
+__all__ = ["UNCHECKED_RULES", "Coverage", "Gap", "Opinion", "Review", "review"]

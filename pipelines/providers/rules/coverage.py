@@ -8,8 +8,9 @@ from pipelines.transcript import Stretch, Transcript, Word
 
 LANGUAGE = "en"  # the rules know no other
 NOT_UNDERSTOOD, NOT_ENGLISH, NOT_LISTENED = "not_understood", "not_english", "not_listened"  # rules of the policy
+NOT_SEEN = "not_seen"
 # Those that name a stretch which nobody could check, rather than something that was found.
-UNCHECKED_RULES = frozenset({NOT_UNDERSTOOD, NOT_ENGLISH, NOT_LISTENED})
+UNCHECKED_RULES = frozenset({NOT_UNDERSTOOD, NOT_ENGLISH, NOT_LISTENED, NOT_SEEN})
 
 _NO_ENGINE = "none"  # what an engine's name begins with when nothing listened
 _SHORTEST_GAP_SECONDS = 0.8  # of a voice without a word: a secret takes longer to tell, "hm" does not

@@ -15,6 +15,8 @@ PAD_SECONDS = 0.35  # covers every measured alignment error of tiny.en's word ti
 SNAP_SECONDS = 0.3  # a voice that begins or ends this near belongs to the segment
 MERGE_GAP_SECONDS = 1.5
 LONGEST_SECONDS = 30.0
+AUDIO, SCREEN = "audio", "screen"  # where something was found
+_SAME_SHARE = 0.5  # of the shorter of two findings: overlapping so far, they tell of the same thing
 _SHORTEST_SHOWN = 9  # characters: of less, two at either end would be half the secret
 _SHOWN_MASKS = 3
 _NAMESPACE = UUID("5b1c1f0e-6d0f-5c43-9a53-0d3c7a0f4b21")
@@ -33,6 +35,7 @@ class Segment:
     confidence: float
     rule: str
     excerpt: str  # of what was said, masked
+    source: str
 
     def as_json(self) -> dict[str, object]:
         """The product's shape of a segment, and what this reviewer adds to it."""
@@ -47,7 +50,7 @@ class Segment:
             "resolutionStatus": "pending",
             "startSeconds": self.start_seconds,
             "endSeconds": self.end_seconds,
-            "source": "audio",
+            "source": self.source,
             "rule": self.rule,
             "excerpt": self.excerpt,
         }
@@ -62,6 +65,7 @@ class Finding:
     rules: tuple[Rule, ...]  # the gravest first
     confidence: float
     masks: tuple[str, ...]
+    source: str = AUDIO
 
 
 def findings(evidence: Iterable[Evidence], policy: Policy, speech: Sequence[Stretch], duration: float) -> list[Finding]:
@@ -89,11 +93,11 @@ def _snap(start: float, end: float, speech: Sequence[Stretch], begins: Sequence[
 
 
 def merge(found: Iterable[Finding]) -> list[Finding]:
-    """Findings of one category that nearly touch made one, up to thirty seconds; sorted. Merging again changes nothing."""
+    """Findings of one category and source that nearly touch made one, up to thirty seconds; sorted. Merging again changes nothing."""
     merged: list[Finding] = []
-    current: dict[Category, Finding] = {}
+    current: dict[tuple[str, Category], Finding] = {}
     for finding in sorted(found, key=_place):
-        category = finding.rules[0].category
+        category = finding.source, finding.rules[0].category
         before = current.get(category)
         if before is not None and _belongs(before, finding):
             current[category] = _join(before, finding)
@@ -113,14 +117,35 @@ def _belongs(before: Finding, after: Finding) -> bool:
     return after.start_seconds - before.end_seconds <= MERGE_GAP_SECONDS and end - before.start_seconds <= LONGEST_SECONDS
 
 
+def absorb(found: Sequence[Finding], more: Iterable[Finding]) -> list[Finding]:
+    """`found`, with `more` added: one that tells of the same span as another only adds its reason, and may make it graver."""
+    kept = list(found)
+    for finding in more:
+        same = next((index for index, other in enumerate(kept) if _is_same(other, finding)), None)
+        if same is None:
+            kept.append(finding)
+        else:
+            kept[same] = _join(kept[same], finding)
+    return kept
+
+
+def _is_same(one: Finding, other: Finding) -> bool:
+    overlap = min(one.end_seconds, other.end_seconds) - max(one.start_seconds, other.start_seconds)
+    shorter, longer = sorted((one.end_seconds - one.start_seconds, other.end_seconds - other.start_seconds))
+    spanned = max(one.end_seconds, other.end_seconds) - min(one.start_seconds, other.start_seconds)
+    is_short = spanned <= max(LONGEST_SECONDS, longer)
+    return one.source == other.source and overlap > 0 and overlap >= _SAME_SHARE * shorter and is_short
+
+
 def _join(before: Finding, after: Finding) -> Finding:
     rules = sorted({*before.rules, *after.rules}, key=lambda rule: (-rule.severity.rank, rule.order))
     return Finding(
-        before.start_seconds,
+        min(before.start_seconds, after.start_seconds),
         max(before.end_seconds, after.end_seconds),
         tuple(rules),
         max(before.confidence, after.confidence),
         tuple(dict.fromkeys([*before.masks, *after.masks]))[:_SHOWN_MASKS],
+        before.source,
     )
 
 
@@ -130,7 +155,8 @@ def segments(found: Iterable[Finding], content_hash: str) -> tuple[Segment, ...]
     made = []
     for finding in found:
         rule = finding.rules[0]
-        name = f"{content_hash}:{rule.category}:{rule.name}:{round(finding.start_seconds)}"
+        where = "" if finding.source == AUDIO else f"{finding.source}:"
+        name = f"{content_hash}:{where}{rule.category}:{rule.name}:{round(finding.start_seconds)}"
         counted[name] += 1
         made.append(_segment(finding, uuid5(_NAMESPACE, f"{name}:{counted[name]}")))
     return tuple(made)
@@ -147,7 +173,8 @@ def _segment(finding: Finding, identity: UUID) -> Segment:
         "; ".join(dict.fromkeys(one.reason for one in finding.rules)),
         finding.confidence,
         rule.name,
-        ", ".join(finding.masks),
+        ", ".join(filter(None, finding.masks)),
+        finding.source,
     )
 
 

@@ -5,7 +5,7 @@ import pytest
 from api_stub.dashboard.findings import UNCHECKED_RULES, cues, read_check
 from pipelines.providers.rules import coverage
 
-GAPS = {coverage.NOT_UNDERSTOOD, coverage.NOT_ENGLISH, coverage.NOT_LISTENED}
+GAPS = {coverage.NOT_UNDERSTOOD, coverage.NOT_ENGLISH, coverage.NOT_LISTENED, coverage.NOT_SEEN}
 
 
 def segment(start: float, end: float, **values: Any) -> dict[str, Any]:
