@@ -70,6 +70,14 @@ class Resumable(Protocol):
         """Bytes that are there, whether it was finished or not; 0 where nothing is."""
         ...
 
+    def open(self) -> BinaryIO:
+        """Read what is there, finished or not. Raises NotFound where nothing is."""
+        ...
+
+    def discard(self) -> None:
+        """Remove what was not finished; absent is fine."""
+        ...
+
     def append(self) -> contextlib.AbstractContextManager["Tail"]:
         """Write on, alone: raises Conflict while another does, whose death ends its turn. Synced when the block ends well."""
         ...
@@ -192,6 +200,15 @@ class _PartialFile:
             with contextlib.suppress(FileNotFoundError):
                 return path.stat().st_size
         return 0
+
+    def open(self) -> BinaryIO:
+        for path in (self._target, self._partial):
+            with contextlib.suppress(FileNotFoundError):
+                return path.open("rb")
+        raise NotFound(f"storage has nothing of {self._target.name}")
+
+    def discard(self) -> None:
+        self._partial.unlink(missing_ok=True)
 
     @contextlib.contextmanager
     def append(self) -> Iterator["_PartialTail"]:

@@ -41,7 +41,10 @@ class NewFile:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a video comes from. `version` names these very bytes where the provider can tell; taken once only."""
+    """Where a video comes from. `version` names these very bytes where the provider can tell; taken once only.
+
+    `revision` is how to ask for them, where they have a name besides the file's; `connection_id` the account that has them.
+    """
 
     provider: str
     path: str
@@ -49,6 +52,8 @@ class Source:
     size_bytes: int | None = None
     mime_type: str | None = None
     version: str | None = None
+    revision: str | None = None
+    connection_id: int | None = None
 
 
 def insert_request(session: Session, source: Source, *, user_id: str) -> tuple[int, int] | None:

@@ -18,11 +18,13 @@ from pipelines.steps.speech import transcribe
 
 @dataclass(frozen=True, slots=True)
 class Ingest:
-    """The rows that `start` wrote; `version` as `videos.Source` has it."""
+    """The rows that `start` wrote; the rest as `videos.Source` has it."""
 
     video_id: int
     request_id: int
     version: str | None = None
+    revision: str | None = None
+    connection_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,13 @@ def start(session: Session, source: videos.Source, *, user_id: str) -> Started |
     if made is None:
         return None
     video_id, request_id = made
-    args = {"video_id": video_id, "request_id": request_id, "version": source.version}
+    args = {
+        "video_id": video_id,
+        "request_id": request_id,
+        "version": source.version,
+        "revision": source.revision,
+        "connection_id": source.connection_id,
+    }
     job_id = enqueue(session, "ingest", args, owner_id=user_id, subject=videos.subject(video_id))
     return Started(video_id, request_id, job_id)
 

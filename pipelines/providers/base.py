@@ -2,17 +2,24 @@
 
 import hashlib
 import importlib
+import os
 import pkgutil
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from core.children import Run
 from core.errors import NotFound, Refused
 from core.storage import Storage
 from pipelines import providers
 
 _BLOCK_BYTES = 1 << 20
+_VIDEO_ENDINGS = frozenset(
+    ".mp4 .m4v .mov .mkv .webm .avi .mpg .mpeg .mts .m2ts .ts .wmv .flv .3gp .ogv .mxf .vob".split()  # noqa: SIM905
+)
+_UNFINISHED_ENDINGS = (".part", ".partial", ".crdownload", ".tmp", ".download")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +30,7 @@ class Wanted:
     file_name: str
     size_bytes: int | None
     version: str | None  # the very bytes that were asked for, where the provider can tell; None: what is there now
+    revision: str | None = None  # by what name to ask for that version, where it is another than the file's
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +40,46 @@ class Fetched:
     key: str
     size_bytes: int
     sha256: str
+    path: str | None = None  # the file's lasting name and its version, where the provider told them: this one was taken in
+    version: str | None = None
+
+
+def _no_token(_refused: str | None) -> str:
+    raise Refused("No account is connected for this file. Please connect one, then ask for the file again.")
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Where a provider is to bring a file, and with what.
+
+    `key` is this attempt's alone. `lasting_key` is that of every attempt at the file: what one that was killed left under
+    `storage.resumable(lasting_key)` is there for the next, which may find the other still writing.
+    """
+
+    storage: Storage
+    key: str
+    lasting_key: str
+    progress: Callable[[float], None]  # takes 0 to 1; raises to end the fetch
+    run: Run
+    folder: Callable[[], Path]  # scratch of this attempt, made when it is asked for
+    token: Callable[[str | None], str] = _no_token  # for the account that has the file; told which one was refused, a newer one
+    known: Callable[[str], Fetched | None] = lambda _version: None  # what the owner has of this version already
 
 
 class VideoProvider(Protocol):
     """A place that videos come from. A module of this package that has one as PROVIDER serves the requests of its name."""
 
-    def fetch(self, wanted: Wanted, storage: Storage, key: str, *, progress: Callable[[float], None]) -> Fetched:
-        """Bring the bytes into storage, under `key` unless they are there already. May be repeated.
+    @property
+    def is_outside(self) -> bool:
+        """Whether it calls another service, whose limits and breakers then hold under the module's name."""
+        ...
 
-        `progress` gets 0 to 1 and may raise to end it. Raises Refused when the owner has to act, NotFound when the file is
-        gone, Unavailable when the provider is away or says when to come again, Transient when it may work later otherwise.
+    def fetch(self, wanted: Wanted, delivery: Delivery) -> Fetched:
+        """Bring the bytes into storage, under one of the delivery's keys unless they are there already. May be repeated.
+
+        Raises Refused when the owner has to act, NotFound when the file is gone, Unavailable when the provider is away or says
+        when to come again, Transient when it may work later otherwise, and what `progress` raises. Leaves nothing behind
+        unless the next attempt can use it: after Cancelled and Permanent there is none.
         """
         ...
 
@@ -73,6 +111,12 @@ def check_file_name(name: str) -> str:
     if len(name.encode()) > 255:  # noqa: PLR2004  (what file systems take)
         raise Refused("The name of this file is longer than 255 bytes. Please give it a shorter one.")
     return name
+
+
+def is_video_name(name: str) -> bool:
+    """Tell whether a file of this name is likely a finished video; what is in it, `probe` says."""
+    lower = name.lower()
+    return os.path.splitext(lower)[1] in _VIDEO_ENDINGS and not lower.endswith(_UNFINISHED_ENDINGS)  # noqa: PTH122
 
 
 def copy_hashed(

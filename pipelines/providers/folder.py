@@ -8,13 +8,8 @@ from pathlib import Path
 
 from core.errors import NotFound, Refused
 from core.settings import settings
-from core.storage import Storage
-from pipelines.providers.base import Fetched, Wanted, check_file_name, copy_hashed
+from pipelines.providers.base import Delivery, Fetched, Wanted, check_file_name, copy_hashed, is_video_name
 
-_VIDEO_ENDINGS = frozenset(
-    ".mp4 .m4v .mov .mkv .webm .avi .mpg .mpeg .mts .m2ts .ts .wmv .flv .3gp .ogv .mxf .vob".split()  # noqa: SIM905
-)
-_UNFINISHED_ENDINGS = (".part", ".partial", ".crdownload", ".tmp", ".download")
 _DEEPEST = 16
 
 
@@ -46,16 +41,12 @@ def _list(folder: Path, prefix: str, depth: int) -> Iterator[FolderFile]:
             continue
         if entry.is_dir(follow_symlinks=False) and depth:
             yield from _list(Path(entry.path), f"{prefix}{entry.name}/", depth - 1)
-        elif entry.is_file(follow_symlinks=False) and _is_video_name(entry.name.lower()):
+        elif entry.is_file(follow_symlinks=False) and is_video_name(entry.name):
             try:
                 facts = entry.stat(follow_symlinks=False)
             except OSError:
                 continue  # gone since
             yield FolderFile(prefix + entry.name, facts.st_size, _version(facts))
-
-
-def _is_video_name(name: str) -> bool:
-    return os.path.splitext(name)[1] in _VIDEO_ENDINGS and not name.endswith(_UNFINISHED_ENDINGS)  # noqa: PTH122
 
 
 def _version(facts: os.stat_result) -> str:
@@ -65,21 +56,23 @@ def _version(facts: os.stat_result) -> str:
 class Folder:
     """The watched folder as a place that videos come from."""
 
+    is_outside = False
+
     def __init__(self, folder: Callable[[], Path]) -> None:
         self._folder = folder
 
-    def fetch(self, wanted: Wanted, storage: Storage, key: str, *, progress: Callable[[float], None]) -> Fetched:
+    def fetch(self, wanted: Wanted, delivery: Delivery) -> Fetched:
         """Copy the file, which must stay as it is meanwhile."""
         check_file_name(wanted.file_name)
         with os.fdopen(self._open(wanted.path), "rb", buffering=0) as source:
             facts = os.fstat(source.fileno())
             if wanted.version is not None and _version(facts) != wanted.version:
                 raise Refused(_CHANGED)
-            with storage.writer(key) as target:
-                size, sha256 = copy_hashed(source, target, facts.st_size, progress=progress)
+            with delivery.storage.writer(delivery.key) as target:
+                size, sha256 = copy_hashed(source, target, facts.st_size, progress=delivery.progress)
                 if (size, _version(os.fstat(source.fileno()))) != (facts.st_size, _version(facts)):
                     raise Refused(_CHANGED)
-        return Fetched(key, size, sha256)
+        return Fetched(delivery.key, size, sha256)
 
     def _open(self, path: str) -> int:
         """Open a plain file below the folder, through no link."""

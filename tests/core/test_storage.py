@@ -119,3 +119,15 @@ def test_an_abandoned_resumable_file_goes_with_its_tree(storage: FolderStorage):
         tail.write(b"half")
     storage.remove_tree("u")
     assert storage.resumable("u/1").size() == 0
+
+
+def test_what_was_not_finished_is_read_and_thrown_away(storage: FolderStorage):
+    resumable = storage.resumable("a/source")
+    with resumable.append() as tail:
+        tail.write(b"half")
+    with resumable.open() as file:
+        assert file.read() == b"half"
+    resumable.discard()
+    resumable.discard()
+    with pytest.raises(NotFound):
+        resumable.open()

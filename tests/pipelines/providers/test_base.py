@@ -5,15 +5,18 @@ import pytest
 from core.errors import NotFound, Refused
 from pipelines import providers
 from pipelines.providers.base import check_file_name, get_video_provider, list_video_providers
+from tests.pipelines.providers.deliveries import delivery_to
 
 NEW = """
 from pipelines.providers.base import Fetched
 
 class Shelf:
-    def fetch(self, wanted, storage, key, *, progress):
-        with storage.writer(key) as file:
+    is_outside = False
+
+    def fetch(self, wanted, delivery):
+        with delivery.storage.writer(delivery.key) as file:
             file.write(b"from the shelf")
-        return Fetched(key, 14, "0" * 64)
+        return Fetched(delivery.key, 14, "0" * 64)
 
 PROVIDER = Shelf()
 """
@@ -24,7 +27,7 @@ def test_a_new_provider_is_one_new_file(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(providers, "__path__", [*providers.__path__, str(tmp_path)])
     assert "shelf" in list_video_providers()
     provider = get_video_provider("shelf")
-    fetched = provider.fetch(None, storage, "attempts/a/source", progress=lambda _share: None)
+    fetched = provider.fetch(None, delivery_to(storage))
     assert storage.local(fetched.key).read_bytes() == b"from the shelf"
 
 

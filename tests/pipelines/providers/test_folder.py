@@ -7,6 +7,7 @@ from core.errors import NotFound, Refused
 from core.storage import FolderStorage
 from pipelines.providers.base import Wanted
 from pipelines.providers.folder import Folder, list_videos
+from tests.pipelines.providers.deliveries import delivery_to
 
 CONTENT = b"moving pictures" * 1000
 
@@ -30,7 +31,7 @@ def write(path: Path) -> Path:
 
 def fetch(folder: Path, storage: FolderStorage, path: str, *, version: str | None = None, progress=nothing):
     wanted = Wanted(path, path.rpartition("/")[2], None, version)
-    return Folder(lambda: folder).fetch(wanted, storage, "attempts/a/source", progress=progress)
+    return Folder(lambda: folder).fetch(wanted, delivery_to(storage, progress=progress))
 
 
 def test_videos_are_found_at_every_depth(folder: Path):
