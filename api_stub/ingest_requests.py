@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from starlette.exceptions import HTTPException
 
 from api_stub.auth import DatabaseHere, SettingsHere, User
-from api_stub.videos import Cursor, Id, Limit, Shown, link_next
+from api_stub.contract import Cursor, Id, Limit, Shown, link_next
 from core.errors import Conflict
 from core.settings import Settings
 from db import jobs, status, users, videos

@@ -11,8 +11,8 @@ from fastapi.responses import Response, StreamingResponse
 from starlette.exceptions import HTTPException
 
 from api_stub.auth import DatabaseHere, StorageHere, User
+from api_stub.contract import Id
 from api_stub.etag import matches
-from api_stub.videos import Id
 from core.errors import NotFound
 from core.storage import Storage
 from db import videos

@@ -1,7 +1,7 @@
 """Every error as problem details (RFC 9457) or, for a browser, as a page: in the error tree's words."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -14,13 +14,14 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
 from api_stub.dashboard.rendering import render
-from core.errors import AskStephenError, Conflict, DiskFull, Invalid, NotFound, Refused
+from core.errors import AskStephenError, Conflict, DiskFull, Forbidden, Invalid, NotFound, Refused
 from core.log import get_logger
 
 _log = get_logger(__name__)
 _STATUS: tuple[tuple[type[AskStephenError], int], ...] = (
     (NotFound, 404),
     (Conflict, 409),
+    (Forbidden, 403),
     (Invalid, 422),
     (Refused, 422),
     (DiskFull, 507),
@@ -77,11 +78,10 @@ def _known(_request: Request, error: Exception) -> Problem:
     return _INTERNAL
 
 
-def _malformed(request: Request, error: Exception) -> Problem:
+def _malformed(_request: Request, error: Exception) -> Problem:
     found = error.errors() if isinstance(error, RequestValidationError) else []
     words = "; ".join(f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in found)
-    # Earlier clients know 400 only.
-    return Problem(400 if request.url.path.startswith("/api/") else 422, "Invalid", words)
+    return Problem(422, "Invalid", words)
 
 
 def _http(request: Request, error: Exception) -> Problem:
@@ -120,4 +120,7 @@ def install(app: FastAPI) -> None:
 
 
 def _answer(look: Callable[[Request, Exception], Problem], request: Request, error: Exception) -> Response:
-    return look(request, error).answer(request)
+    found = look(request, error)
+    if found.status == HTTPStatus.UNPROCESSABLE_ENTITY and request.url.path.startswith("/api/"):
+        found = replace(found, status=400)  # earlier clients know no other
+    return found.answer(request)

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Body, Path, Query, Response
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, with_config
+from fastapi import APIRouter, Body, Response
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_config
 from pydantic.alias_generators import to_camel
 from sqlalchemy import RowMapping
 from sqlalchemy.orm import Session
@@ -13,22 +13,13 @@ from starlette.exceptions import HTTPException
 from typing_extensions import TypedDict  # pydantic needs this one before Python 3.12
 
 from api_stub.auth import DatabaseHere, StorageHere, User
+from api_stub.contract import LARGEST_ID, Cursor, Id, Limit, Shown, link_next
 from core.storage import Storage
 from db import confidentiality, jobs, uploads, videos
 from db.engine import Database
 from db.videos import FileKind
 
 router = APIRouter(prefix="/api/videos", tags=["videos"])
-LARGEST_ID = 2**31 - 1
-Id = Annotated[int, Path(ge=1, le=LARGEST_ID)]
-Cursor = Annotated[int | None, Query(ge=1, le=LARGEST_ID, description="The last id of the page before.")]
-Limit = Annotated[int | None, Query(ge=1, le=200, description="Without it, everything.")]
-
-
-class Shown(BaseModel):
-    """A row as clients see it: these columns and no others, in camel case."""
-
-    model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True, serialize_by_alias=True)
 
 
 class Video(Shown):
@@ -140,12 +131,6 @@ def show(session: Session, rows: Sequence[RowMapping]) -> list[Video]:
 def show_one(session: Session, video_id: int) -> Video:
     """One video as clients see it. Raises NotFound."""
     return show(session, [videos.get_video(session, video_id)])[0]
-
-
-def link_next(response: Response, ids: Sequence[int], limit: int | None, path: str) -> None:
-    """Name the next page in `Link`, when this one is full."""
-    if limit and len(ids) == limit:
-        response.headers["Link"] = f'<{path}?limit={limit}&cursor={ids[-1]}>; rel="next"'
 
 
 @router.get("")

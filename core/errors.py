@@ -3,6 +3,7 @@
 AskStephenError
 ├── Permanent            the same input fails again: the step fails, no retry
 │   ├── Refused          the input is not what was asked for; the message is meant for its owner
+│   │   └── Forbidden    who asks may not do this (HTTP 403)
 │   ├── NotFound         what was named is not there (HTTP 404)
 │   ├── Conflict         it is there in a status that forbids this (HTTP 409)
 │   ├── Invalid          a request or an argument is malformed (HTTP 422)
@@ -31,6 +32,10 @@ class Permanent(AskStephenError):
 
 class Refused(Permanent):
     """The input cannot be taken; the sentence is meant for its owner."""
+
+
+class Forbidden(Refused):
+    """Who asks may not do this; the sentence says who may."""
 
 
 class NotFound(Permanent):

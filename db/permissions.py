@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
 
-from core.errors import Refused
+from core.errors import Forbidden
 from db.base.accounts import UserRole
 from db.base.companies import MemberRole
 
@@ -99,18 +99,18 @@ def operator_role(user: UserRole, stored: OperatorRole | None) -> OperatorRole |
 
 
 def require_area(role: UserRole, area: Area) -> None:
-    """Raises Refused unless a user of this role may enter the area."""
+    """Raises Forbidden unless a user of this role may enter the area."""
     if area not in AREAS[role]:
-        raise Refused(f"the role {role} may not enter {area}; ask an administrator for another role")
+        raise Forbidden(f"the role {role} may not enter {area}; ask an administrator for another role")
 
 
 def require_company_deed(role: MemberRole | None, deed: CompanyDeed) -> None:
-    """Raises Refused unless a member of this role (None: no member) may do this in the company."""
+    """Raises Forbidden unless a member of this role (None: no member) may do this in the company."""
     if role is None or deed not in COMPANY_DEEDS[role]:
-        raise Refused(f"{role or 'who is no member'} may not {deed} in this company; ask its owner")
+        raise Forbidden(f"{role or 'who is no member'} may not {deed} in this company; ask its owner")
 
 
 def require_operator_deed(role: OperatorRole | None, deed: OperatorDeed) -> None:
-    """Raises Refused unless an operator of this role (None: no operator) may do this."""
+    """Raises Forbidden unless an operator of this role (None: no operator) may do this."""
     if role is None or deed not in OPERATOR_DEEDS[role]:
-        raise Refused(f"{role or 'who is no operator'} may not {deed} here; ask an operator admin")
+        raise Forbidden(f"{role or 'who is no operator'} may not {deed} here; ask an operator admin")

@@ -9,12 +9,13 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from sqlalchemy import RowMapping
 
 from api_stub.auth import DatabaseHere, StorageHere, User
+from api_stub.contract import Id
 from api_stub.dashboard import queries
 from api_stub.dashboard.findings import cues, read_check
 from api_stub.dashboard.rendering import render
 from api_stub.dashboard.timeline import timeline
 from api_stub.jobs import read_job
-from api_stub.videos import Id, delete
+from api_stub.videos import delete
 from db import confidentiality, status, videos
 from db.base.videos import VideoStatus
 from db.engine import Database

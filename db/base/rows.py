@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, RowMapping, Table, select
 from sqlalchemy.orm import Session
 
-from core.errors import Invalid, NotFound, Refused
+from core.errors import Forbidden, Invalid, NotFound
 
 MOST = 200  # rows of one page
 
@@ -43,21 +43,21 @@ def insert_row(session: Session, table: Table, values: Mapping[str, Any]) -> Row
 def update_row(
     session: Session, table: Table, row_id: int, values: Mapping[str, Any], *, only_if: ColumnElement[bool] | None = None
 ) -> RowMapping:
-    """Set these columns, where `only_if` holds. Raises NotFound, or Refused where who asks sees the row but may not do this."""
+    """Set these columns, where `only_if` holds. Raises NotFound, or Forbidden where who asks sees the row but may not do this."""
     conditions = (table.c.id == row_id,) if only_if is None else (table.c.id == row_id, only_if)
     statement = table.update().where(*conditions).values(dict(values)).returning(table)
     row = session.execute(statement).mappings().one_or_none() if values else get_row(session, table, row_id)
     if row is None:
         get_row(session, table, row_id)
-        raise Refused(f"{table.name} {row_id} is not yours to change so; ask who runs the company, or look at its status")
+        raise Forbidden(f"{table.name} {row_id} is not yours to change so; ask who runs the company, or look at its status")
     return row
 
 
 def delete_row(session: Session, table: Table, row_id: int) -> None:
-    """Remove the row. Raises NotFound, or Refused where who asks sees it but may not remove it."""
+    """Remove the row. Raises NotFound, or Forbidden where who asks sees it but may not remove it."""
     if session.execute(table.delete().where(table.c.id == row_id).returning(table.c.id)).first() is None:
         get_row(session, table, row_id)
-        raise Refused(f"{table.name} {row_id} is not yours to remove; ask who wrote it, or who runs the company")
+        raise Forbidden(f"{table.name} {row_id} is not yours to remove; ask who wrote it, or who runs the company")
 
 
 def require_only(values: Iterable[str], allowed: Iterable[str]) -> None:

@@ -48,8 +48,8 @@ def test_requests_are_a_bare_list_newest_first_and_linked_by_pages(client: TestC
         ({"videos": FILES, "provider": "floppy"}, 400, "there are: folder, sample"),
         ({"videos": FILES, "provider": "upload"}, 400, "cannot be asked for"),
         ({"videos": FILES}, 400, "'dropbox'"),
-        ({"videos": [FILES[0], {"path": "x", "name": "a\nb.mp4"}], "provider": "folder"}, 422, "line break"),
-        ({"videos": [FILES[0], {"path": "x\0", "name": "b.mp4"}], "provider": "folder"}, 422, "cannot be stored"),
+        ({"videos": [FILES[0], {"path": "x", "name": "a\nb.mp4"}], "provider": "folder"}, 400, "line break"),
+        ({"videos": [FILES[0], {"path": "x\0", "name": "b.mp4"}], "provider": "folder"}, 400, "cannot be stored"),
     ],
 )
 def test_a_request_that_cannot_be_met_is_refused_whole(client: TestClient, body: dict, status_code: int, words: str):

@@ -81,14 +81,14 @@ def test_a_browser_that_sends_a_page_goes_on_to_the_videos_page(client: TestClie
 )
 def test_a_name_that_cannot_be_kept_is_refused_in_words(client: TestClient, storage: FolderStorage, name: str, words: str):
     answer = client.post("/api/upload", content=form(b"content", name=name), headers=FORM)
-    assert is_problem(answer, 422, words)
+    assert is_problem(answer, 400, words)
     assert files_of(storage) == ["uploads"]
 
 
 @pytest.mark.parametrize(
     ("body", "status_code", "words"),
     [
-        (form(b""), 422, "empty"),
+        (form(b""), 400, "empty"),
         (form(b"x", name=""), 400, "no file"),
         (form(b"one").replace(b"--\r\n", b"\r\n") + form(b"two")[28:], 400, "more than one file"),
         (form(b"cut off")[:-30], 400, "ends early"),

@@ -138,7 +138,7 @@ def test_a_change_that_cannot_be_made_is_refused_whole(client: TestClient, at: s
 @pytest.mark.parametrize("wrong", ["a\0b", "\ud800"])
 def test_text_that_cannot_be_stored_is_refused(client: TestClient, at: str, wrong: str):
     body = json.dumps({"captions": [{"text": wrong}]})
-    assert is_problem(client.patch(at, content=body, headers={"Content-Type": "application/json"}), 422, "cannot be stored")
+    assert is_problem(client.patch(at, content=body, headers={"Content-Type": "application/json"}), 400, "cannot be stored")
 
 
 def test_the_last_check_is_shown_or_null(client: TestClient, started: ingest.Started, at: str, database: Database, owner: str):

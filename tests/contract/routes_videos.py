@@ -1,0 +1,54 @@
+"""Videos and their upload."""
+
+from db.base.videos import videos
+from tests.contract.route import Arguments, Route, World, keys
+
+VIDEO = keys(
+    """
+    id userId originalFilename storagePath status assemblyId fileSize mimeType transcript captions title description tags hashtags
+    sentiment categories category aiSummary thumbnailPrompt thumbnailUrl speakerImageUrl language durationMs suggestedStartMs
+    trimStartMs trimEndMs parentVideoId startSec endSec privacyStatus youtubeId youtubeUrl youtubeChannelId publishedAt errorMessage
+    confidentialityStatus lastConfidentialityCheckId lastConfidentialityCheckAt createdAt updatedAt
+    """
+)
+
+
+def a_video(world: World, owner: str) -> Arguments:
+    """A video of this owner's, with a transcript."""
+    return {"video_id": world.insert(videos, owner, transcript="1\n00:00:00,000 --> 00:00:02,000\nGood morning\n")}
+
+
+def a_film() -> dict[str, tuple[str, bytes, str]]:
+    return {"file": ("film.mp4", b"moving", "video/mp4")}
+
+
+def is_kept(world: World, arguments: Arguments, answer) -> None:
+    assert world.row(videos, answer.json()["id"])["status"] == "uploading"
+
+
+def is_renamed(world: World, arguments: Arguments, answer) -> None:
+    assert answer.json()["title"] == world.row(videos, arguments["video_id"])["title"] == "A better one"
+
+
+AWAITED: set[str] = {
+    "POST /videos/:id/speaker-image",
+    "POST /videos/:id/upload-thumbnail",
+    "PATCH /videos/:id/trim",
+}
+
+ROUTES = [
+    Route(method="POST", path="/api/upload", form=a_film, success=201, keys=VIDEO, also=is_kept, bad=((b"no form", 400),)),
+    Route(method="GET", path="/api/videos", arrange=a_video, keys=VIDEO, a_list=True),
+    Route(method="GET", path="/api/videos/{video_id}", arrange=a_video, keys=VIDEO, others=404),
+    Route(method="GET", path="/api/videos/{video_id}/status", arrange=a_video, keys=keys("status"), others=404),
+    Route(
+        method="PATCH",
+        path="/api/videos/{video_id}",
+        arrange=a_video,
+        body={"title": "A better one"},
+        keys=VIDEO,
+        also=is_renamed,
+        others=404,
+        bad=(({"userId": "the-admin"}, 400), ({"privacyStatus": "secret"}, 400), ([], 400), (b"{", 400)),
+    ),
+]
