@@ -5,30 +5,15 @@ from uuid import UUID
 
 from fastapi import APIRouter, Body, Depends
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.exceptions import HTTPException
 
-from api_stub.auth import DatabaseHere, User
-from db import jobs, status, users
-from db.engine import Database
+from api_stub.auth import DatabaseHere
+from api_stub.operators import ActionReader, Configurer, Mender, may
+from db import jobs, status
 from db.jobs import Scope
 from db.operators import list_actions, record_action
+from db.permissions import OperatorDeed
 
-
-def get_operator(user: User, database: DatabaseHere) -> str:
-    """The id of the user who asks, who is an operator. Raises HTTP 403."""
-    if not is_operator(database, user):
-        raise HTTPException(403, "This is for operators: a superadmin can do it.")
-    return user
-
-
-def is_operator(database: Database, user: str) -> bool:
-    """Whether this user may see and stop everybody's work."""
-    with database.jobs() as session:
-        return users.get_role(session, user) == "superadmin"
-
-
-Operator = Annotated[str, Depends(get_operator)]
-router = APIRouter(prefix="/ops", tags=["ops"], dependencies=[Depends(get_operator)])
+router = APIRouter(prefix="/ops", tags=["ops"], dependencies=[Depends(may(OperatorDeed.WATCH))])
 
 
 class NewPause(BaseModel):
@@ -57,7 +42,7 @@ def list_pauses(database: DatabaseHere) -> dict[str, Any]:
 
 
 @router.put("/pauses")
-def put_pause(new: NewPause, operator: Operator, database: DatabaseHere) -> dict[str, Any]:
+def put_pause(new: NewPause, operator: Mender, database: DatabaseHere) -> dict[str, Any]:
     """Let nothing of it start; with `drain`, nothing that has not begun."""
     with database.jobs() as session:
         jobs.pause(session, new.kind, new.name, paused_by=operator, reason=new.reason, drain=new.drain)
@@ -66,7 +51,7 @@ def put_pause(new: NewPause, operator: Operator, database: DatabaseHere) -> dict
 
 
 @router.delete("/pauses/{kind}/{name}", status_code=204)
-def delete_pause(kind: Scope, name: str, operator: Operator, database: DatabaseHere) -> None:
+def delete_pause(kind: Scope, name: str, operator: Mender, database: DatabaseHere) -> None:
     """Let it run again."""
     with database.jobs() as session:
         jobs.resume(session, kind, name)
@@ -91,7 +76,7 @@ def list_limits(database: DatabaseHere) -> dict[str, Any]:
 
 
 @router.put("/limits")
-def put_limit(new: NewLimit, operator: Operator, database: DatabaseHere) -> dict[str, Any]:
+def put_limit(new: NewLimit, operator: Configurer, database: DatabaseHere) -> dict[str, Any]:
     """Hold from now on; what runs already is left alone."""
     with database.jobs() as session:
         jobs.set_limit(session, new.kind, new.name, new.most)
@@ -102,7 +87,7 @@ def put_limit(new: NewLimit, operator: Operator, database: DatabaseHere) -> dict
 @router.put("/weights/{owner_id}")
 def put_weight(
     owner_id: str,
-    operator: Operator,
+    operator: Configurer,
     database: DatabaseHere,
     weight: Annotated[float, Body(embed=True)],
 ) -> dict[str, Any]:
@@ -114,7 +99,7 @@ def put_weight(
 
 
 @router.get("/jobs/{job_id}/evidence")
-def list_evidence(job_id: UUID, database: DatabaseHere) -> dict[str, Any]:
+def list_evidence(job_id: UUID, _operator: Mender, database: DatabaseHere) -> dict[str, Any]:
     """How attempts of any owner's job ended: signal, peak memory, last progress, the end of standard error."""
     with database.jobs() as session:
         status.get_job(session, job_id)
@@ -130,7 +115,7 @@ def list_effects(job_id: UUID, database: DatabaseHere) -> dict[str, Any]:
 
 
 @router.get("/actions")
-def get_actions(database: DatabaseHere) -> dict[str, Any]:
+def get_actions(_operator: ActionReader, database: DatabaseHere) -> dict[str, Any]:
     """What operators did lately, the newest first."""
     with database.jobs() as session:
         return {"items": [dict(row) for row in list_actions(session)]}

@@ -7,12 +7,13 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from api_stub.auth import DatabaseHere
-from api_stub.ops import Operator, get_operator
+from api_stub.operators import Configurer, Mender, may
 from db import jobs, providers
 from db.engine import Database
 from db.operators import record_action
+from db.permissions import OperatorDeed
 
-router = APIRouter(prefix="/ops", tags=["ops"], dependencies=[Depends(get_operator)])
+router = APIRouter(prefix="/ops", tags=["ops"], dependencies=[Depends(may(OperatorDeed.WATCH))])
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 
 
@@ -34,7 +35,7 @@ class NewBreaker(BaseModel):
 
 
 @router.put("/providers/{provider}/breaker")
-def put_breaker(provider: Name, new: NewBreaker, operator: Operator, database: DatabaseHere) -> dict[str, Any]:
+def put_breaker(provider: Name, new: NewBreaker, operator: Mender, database: DatabaseHere) -> dict[str, Any]:
     """Let nothing that calls it start for so long; what runs goes on."""
     with database.jobs() as session:
         open_for = timedelta(seconds=new.seconds)
@@ -45,7 +46,7 @@ def put_breaker(provider: Name, new: NewBreaker, operator: Operator, database: D
 
 @router.delete("/providers/{provider}/breaker", status_code=204)
 def delete_breaker(
-    provider: str, operator: Operator, database: DatabaseHere, owner_id: Annotated[str | None, Query()] = None
+    provider: str, operator: Mender, database: DatabaseHere, owner_id: Annotated[str | None, Query()] = None
 ) -> None:
     """Let its work go on now, as after a success."""
     close_breaker(database, operator, provider, owner_id=owner_id)
@@ -82,7 +83,7 @@ def list_budgets(database: DatabaseHere) -> dict[str, Any]:
 
 
 @router.put("/budgets")
-def put_budget(new: NewBudget, operator: Operator, database: DatabaseHere) -> dict[str, Any]:
+def put_budget(new: NewBudget, operator: Configurer, database: DatabaseHere) -> dict[str, Any]:
     """Hold from now on; steps that wait for more units look again."""
     with database.jobs() as session:
         jobs.set_budget(session, new.name, new.per, new.units, zone=new.zone)

@@ -9,8 +9,9 @@ from fastapi.concurrency import run_in_threadpool
 
 from api_stub.auth import DatabaseHere
 from api_stub.body import blocks, declared_bytes, too_large
-from api_stub.ops import get_operator
+from api_stub.operators import may
 from db.engine import Database
+from db.permissions import OperatorDeed
 from db.schema.compare import Comparison, compare
 from db.schema.read import read_schema
 from db.schema.report import to_document
@@ -19,7 +20,7 @@ from db.schema.sources import MODELS, describe_file, describe_models
 
 LARGEST_DUMP_BYTES = 64 << 20
 HERE = "this database"
-router = APIRouter(prefix="/ops", tags=["ops"], dependencies=[Depends(get_operator)])
+router = APIRouter(prefix="/ops", tags=["ops"], dependencies=[Depends(may(OperatorDeed.CONFIGURE))])
 
 
 @router.get("/schema")

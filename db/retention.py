@@ -41,6 +41,7 @@ BOUNDED: Mapping[str, str] = MappingProxyType(
         "jobs.limits": "set by operators",
         "jobs.weights": "one for each owner at most",
         "jobs.company_invitations": "one for each address and company",
+        "jobs.operators": "made by operator admins; go with their user",
         "jobs.api_keys": "made by their owners; revoked ones tell what a key was",
     }
 )

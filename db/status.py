@@ -159,24 +159,42 @@ class QueueStatus:
     retrying: int
     workers: int
     threads: int
+    oldest_seconds: float | None  # since the first of what could run now could
+    promise_seconds: int  # how old that may get
+    drain: bool | None
+    paused_by: str | None
+    reason: str | None
+    most: int | None  # at once
+
+    @property
+    def is_late(self) -> bool:
+        """Whether it breaks its promise."""
+        return self.oldest_seconds is not None and self.oldest_seconds > self.promise_seconds
+
+
+# What waits and what runs is counted by two partial indexes, which one condition on both statuses would not use.
+_QUEUES = text(f"""
+SELECT q.name, p.paused_at, p.drain, p.paused_by, p.reason, q.promise_seconds, w.workers, w.threads, r.running, s.queued, s.retrying,
+    extract(epoch FROM now() - s.oldest_at) AS oldest_seconds,
+    (SELECT l.most FROM jobs.limits l WHERE l.kind = 'queue' AND l.name IN (q.name, '*') ORDER BY l.name = '*' LIMIT 1) AS most
+FROM jobs.queues q LEFT JOIN jobs.pauses p ON p.kind = 'queue' AND p.name = q.name
+CROSS JOIN LATERAL (SELECT count(*) AS workers, coalesce(sum(threads), 0) AS threads
+    FROM jobs.workers w WHERE q.name = ANY(w.queues) AND {WORKER_LIVES}) w
+CROSS JOIN LATERAL (SELECT count(*) AS running FROM jobs.job_steps WHERE queue = q.name AND status = 'running') r
+CROSS JOIN LATERAL (SELECT count(*) FILTER (WHERE status = 'queued') AS queued,
+    count(*) FILTER (WHERE status = 'retrying') AS retrying, min(available_at) FILTER (WHERE available_at <= now()) AS oldest_at
+    FROM jobs.job_steps WHERE queue = q.name AND status IN ('queued', 'retrying')) s
+ORDER BY q.name
+""")  # noqa: S608  (a constant)
 
 
 def list_queues(session: Session) -> list[QueueStatus]:
     """Every queue with its waiting and running steps; for operators (the role of the job core)."""
-    rows = session.execute(
-        text(f"""
-        SELECT q.name, p.paused_at, count(s.id) FILTER (WHERE s.status = 'queued') AS queued,
-            count(s.id) FILTER (WHERE s.status = 'running') AS running,
-            count(s.id) FILTER (WHERE s.status = 'retrying') AS retrying,
-            (SELECT count(*) FROM jobs.workers w WHERE q.name = ANY(w.queues) AND {WORKER_LIVES}) AS workers,
-            (SELECT coalesce(sum(threads), 0) FROM jobs.workers w WHERE q.name = ANY(w.queues)
-                AND {WORKER_LIVES}) AS threads
-        FROM jobs.queues q LEFT JOIN jobs.pauses p ON p.kind = 'queue' AND p.name = q.name
-        LEFT JOIN jobs.job_steps s ON s.queue = q.name AND s.status IN ('queued', 'running', 'retrying')
-        GROUP BY q.name, p.paused_at ORDER BY q.name
-        """)  # noqa: S608  (a constant)
-    ).mappings()
-    return [QueueStatus(**row) for row in rows]
+    rows = session.execute(_QUEUES).mappings()
+    return [
+        QueueStatus(**{**row, "oldest_seconds": None if row["oldest_seconds"] is None else float(row["oldest_seconds"])})
+        for row in rows
+    ]
 
 
 def snapshot(session: Session, job_id: UUID) -> dict[str, Any]:

@@ -18,9 +18,10 @@ from core.children import Limits, Output
 from core.errors import Cancelled, NotFound, Overdue, Permanent, Released, Replaced, Snoozed
 from core.sandbox.run import Sandbox
 from core.storage import Storage
-from db import jobs
+from db import jobs, operators
 from db.engine import Database, Role, become
 from db.jobs import EffectStatus, Spend
+from db.permissions import OperatorDeed, require_operator_deed
 
 
 class Context:
@@ -140,6 +141,16 @@ class Context:
             if not jobs.holds(session, self.held):
                 raise Replaced(f"another attempt holds step {self.held.step}")
             become(session, Role.TENANT, owner)
+            yield session
+
+    @contextmanager
+    def operate(self, deed: OperatorDeed) -> Iterator[Session]:
+        """A transaction of the job core under the fence, for what the job's owner asked for as an operator.
+
+        Raises Refused when he may not (any more), Replaced; both before the block runs.
+        """
+        with self._fenced() as session:
+            require_operator_deed(operators.find_role(session, self.held.owner_id), deed)
             yield session
 
     def success(self, result: object = None, *, rows: jobs.Rows | None = None) -> jobs.Success:

@@ -32,10 +32,10 @@ def ending_of(held: jobs.Claim, error: Exception) -> Ending | None:
             return lambda session: jobs.release(session, held)
         case DBAPIError():
             _log.error("step.crashed", exc_info=error)
-            return _retry_or_failure(held, "the database refused a statement; the log tells more", None)
+            return _retry_or_failure(held, "the database refused a statement; the log tells more", error)
         case _:  # a bug in a step must not take the worker with it
             _log.error("step.crashed", exc_info=error)
-            return _retry_or_failure(held, f"unexpected {type(error).__name__}; the log tells more", None)
+            return _retry_or_failure(held, f"unexpected {type(error).__name__}; the log tells more", error)
 
 
 def passes(error: DBAPIError) -> bool:
@@ -63,15 +63,15 @@ def _declared(held: jobs.Claim, error: AskStephenError) -> Ending:
             return partial(_wait_for_provider, held=held, error=error)
         case Transient(retry_after=retry_after):
             evidence = _without_secrets(error.evidence) if isinstance(error, ChildDied) else jobs.NO_EVIDENCE
-            return _retry_or_failure(held, str(error), retry_after, evidence=evidence)
+            return _retry_or_failure(held, str(error), error, retry_after, evidence=evidence)
         case _:
-            return _failure(held, str(error))
+            return _failure(held, str(error), error)
 
 
 def _wait_for_provider(session: Session, *, held: jobs.Claim, error: Unavailable) -> None:
     delay = jobs.record_failure(session, held.step_id, held.owner_id, error)
     if delay is None:
-        _retry_or_failure(held, str(error), None)(session)
+        _retry_or_failure(held, str(error), error)(session)
     else:
         jobs.release(session, held, outcome="unavailable", delay=delay, reason=str(error))
 
@@ -81,15 +81,21 @@ def _without_secrets(evidence: jobs.Evidence) -> jobs.Evidence:
     return kept | {"stderr": str(kept["stderr"])[-_LONGEST_STDERR:]} if "stderr" in kept else kept
 
 
-def _failure(held: jobs.Claim, message: str, evidence: jobs.Evidence = jobs.NO_EVIDENCE) -> Ending:
-    return lambda session: jobs.fail(session, held, error=message, evidence=evidence)
+def _failure(held: jobs.Claim, message: str, error: Exception, evidence: jobs.Evidence = jobs.NO_EVIDENCE) -> Ending:
+    error_class = type(error).__name__
+    return lambda session: jobs.fail(session, held, error=message, error_class=error_class, evidence=evidence)
 
 
 def _retry_or_failure(
-    held: jobs.Claim, message: str, retry_after: timedelta | None, *, evidence: jobs.Evidence = jobs.NO_EVIDENCE
+    held: jobs.Claim,
+    message: str,
+    error: Exception,
+    retry_after: timedelta | None = None,
+    *,
+    evidence: jobs.Evidence = jobs.NO_EVIDENCE,
 ) -> Ending:
     if held.attempt >= held.max_attempts:
-        return _failure(held, f"{message} (after {held.attempt} attempts)", evidence)
+        return _failure(held, f"{message} (after {held.attempt} attempts)", error, evidence)
     delay = back_off(held.attempt) if retry_after is None else retry_after
     return lambda session: jobs.retry_later(session, held, error=message, delay=delay, evidence=evidence)
 

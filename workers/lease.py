@@ -15,6 +15,7 @@ from sqlalchemy.sql.expression import bindparam
 from sqlalchemy.types import Text
 
 from core.log import get_logger
+from core.version import source_version
 from db import jobs
 from db.engine import MOVED, Database
 from workers.runner import StepRunner
@@ -23,8 +24,8 @@ _log = get_logger(__name__)
 _LOOK_SECONDS = 0.1
 _DEAF_SECONDS = 60.0  # past its deadline
 _BEAT = text("""
-INSERT INTO jobs.workers (id, queues, threads, host, process, free_disk_bytes, free_memory_bytes)
-VALUES (:id, :queues, :threads, :host, :process, :disk_bytes, :memory_bytes)
+INSERT INTO jobs.workers (id, queues, threads, host, process, version, free_disk_bytes, free_memory_bytes)
+VALUES (:id, :queues, :threads, :host, :process, :version, :disk_bytes, :memory_bytes)
 ON CONFLICT (id) DO UPDATE SET seen_at = now(), free_disk_bytes = excluded.free_disk_bytes,
     free_memory_bytes = excluded.free_memory_bytes
 """).bindparams(bindparam("queues", type_=ARRAY(Text)))
@@ -53,6 +54,7 @@ class Keeper:
             "threads": threads,
             "host": runner.room.host,
             "process": os.getpid(),
+            "version": source_version(),
         }
         self._lease = lease
         self._every_seconds = min(1.0, lease.total_seconds() / 4)

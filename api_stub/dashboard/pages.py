@@ -13,11 +13,12 @@ from api_stub.dashboard import queries, schema_page, video_page
 from api_stub.dashboard.rendering import render
 from api_stub.dashboard.timeline import timeline
 from api_stub.jobs import cancel, read_job, retry
-from api_stub.ops import Operator, is_operator
+from api_stub.operators import Deeds, Mender
 from api_stub.providers import close_breaker
 from db import jobs, status
 from db.jobs import Scope
 from db.operators import record_action
+from db.permissions import OperatorDeed
 from db.why import tell_breaker
 from pipelines.base import enqueue
 
@@ -28,7 +29,7 @@ router.include_router(schema_page.router)
 
 
 @router.get("/", response_class=HTMLResponse)
-def now_page(request: Request, user: User, database: DatabaseHere, cursor: UUID | None = None) -> Response:
+def now_page(request: Request, user: User, deeds: Deeds, database: DatabaseHere, cursor: UUID | None = None) -> Response:
     """Queues, what runs, the newest videos and jobs."""
     with database.jobs() as session:
         queues = status.list_queues(session)
@@ -41,7 +42,7 @@ def now_page(request: Request, user: User, database: DatabaseHere, cursor: UUID 
         request,
         "now.html",
         queues=queues,
-        operator=is_operator(database, user),
+        operator=OperatorDeed.MEND in deeds,
         headline=_headline(queues),
         held_back=held_back,
         live=live,
@@ -86,7 +87,7 @@ def job_page(request: Request, job_id: UUID, user: User, database: DatabaseHere)
 
 @router.post("/queues/{name}")
 def act_on_queue(
-    name: str, operator: Operator, database: DatabaseHere, action: Annotated[str, Form(pattern="pause|resume")]
+    name: str, operator: Mender, database: DatabaseHere, action: Annotated[str, Form(pattern="pause|resume")]
 ) -> Response:
     """The button of a queue. Raises NotFound, Invalid."""
     with database.jobs() as session:
@@ -99,7 +100,7 @@ def act_on_queue(
 
 
 @router.post("/providers/{name}")
-def let_provider_go_on(name: str, operator: Operator, database: DatabaseHere) -> Response:
+def let_provider_go_on(name: str, operator: Mender, database: DatabaseHere) -> Response:
     """The button of a provider that is held back. Raises NotFound."""
     close_breaker(database, operator, name, owner_id=None)
     return RedirectResponse("/", 303)

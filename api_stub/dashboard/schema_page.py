@@ -10,13 +10,14 @@ from fastapi.responses import HTMLResponse, Response
 
 from api_stub.auth import DatabaseHere
 from api_stub.dashboard.rendering import render
-from api_stub.ops import get_operator
+from api_stub.operators import may
 from api_stub.schema import LARGEST_DUMP_BYTES, compare_dump, compare_here
 from api_stub.uploads import form_boundary, read_form
+from db.permissions import OperatorDeed
 from db.schema.compare import Comparison
 from db.schema.report import headline
 
-router = APIRouter(include_in_schema=False, dependencies=[Depends(get_operator)])
+router = APIRouter(include_in_schema=False, dependencies=[Depends(may(OperatorDeed.CONFIGURE))])
 
 
 @router.get("/schema", response_class=HTMLResponse)

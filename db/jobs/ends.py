@@ -23,7 +23,8 @@ _HELD = text("""
 SELECT 1 FROM jobs.job_steps WHERE id = :step_id AND claim_id = :claim_id AND status = 'running' FOR UPDATE
 """)
 _END = text("""
-UPDATE jobs.job_steps SET status = :status, finished_at = now(), lease_until = NULL, result = NULL, error = :error
+UPDATE jobs.job_steps SET status = :status, finished_at = now(), lease_until = NULL, result = NULL, error = :error,
+    error_class = :error_class, error_group = jobs.error_group(:error)
 WHERE id = :step_id
 """)
 # The fence of many: a row comes back only for a claim that still holds its step.
@@ -155,14 +156,16 @@ def _write_products(session: Session, successes: Sequence[Success]) -> None:
         become(session, Role.JOBS, "")
 
 
-def fail(session: Session, held: Claim, *, error: str, evidence: Evidence = NO_EVIDENCE) -> None:
+def fail(
+    session: Session, held: Claim, *, error: str, error_class: str | None = None, evidence: Evidence = NO_EVIDENCE
+) -> None:
     """End the step badly; unless it is optional, the job goes with it."""
-    _end_attempt(session, held, Status.FAILED, error, evidence)
+    _end_attempt(session, held, Status.FAILED, error=error, error_class=error_class, evidence=evidence)
 
 
 def cancel_step(session: Session, held: Claim) -> None:
     """End the step as cancelled; its processes and partial files are gone."""
-    _end_attempt(session, held, Status.CANCELLED, None, NO_EVIDENCE)
+    _end_attempt(session, held, Status.CANCELLED)
 
 
 def retry_later(session: Session, held: Claim, *, error: str, delay: timedelta, evidence: Evidence = NO_EVIDENCE) -> None:
@@ -197,9 +200,17 @@ def put_back(session: Session, claims: Sequence[Claim], *, delay: timedelta = ti
     advance(session, *job_ids)
 
 
-def _end_attempt(session: Session, held: Claim, status: Status, error: str | None, evidence: Evidence) -> None:
+def _end_attempt(
+    session: Session,
+    held: Claim,
+    status: Status,
+    *,
+    error: str | None = None,
+    error_class: str | None = None,
+    evidence: Evidence = NO_EVIDENCE,
+) -> None:
     insert_attempt(session, held.step_id, status.value, error, evidence)
-    session.execute(_END, {"step_id": held.step_id, "status": status, "error": error})
+    session.execute(_END, {"step_id": held.step_id, "status": status, "error": error, "error_class": error_class})
     advance(session, held.job_id)
 
 

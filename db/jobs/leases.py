@@ -102,7 +102,9 @@ def _rescue_job(session: Session, job_id: UUID) -> int:
             text("""
             UPDATE jobs.job_steps SET status = :status, deaths = deaths + 1, claim_id = NULL, lease_until = NULL,
                 available_at = now(), finished_at = CASE WHEN :last THEN now() END,
-                error = CASE WHEN :last THEN 'its worker was lost twice while it ran' END
+                error = CASE WHEN :last THEN 'its worker was lost twice while it ran' END,
+                error_class = CASE WHEN :last THEN 'WorkerLost' END,
+                error_group = CASE WHEN :last THEN 'its worker was lost twice while it ran' END
             WHERE id = :id
             """),
             {"status": Status.QUARANTINED if last else Status.QUEUED, "last": last, "id": step_id},

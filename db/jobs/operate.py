@@ -54,7 +54,7 @@ kept AS (
     INSERT INTO jobs.job_attempts (step_id, claim_id, attempt, worker_id, started_at, finished_at, outcome)
     SELECT id, claim_id, attempt, worker_id, claimed_at, finished_at, 'succeeded' FROM again WHERE status = 'succeeded'
     ON CONFLICT (step_id, claim_id) DO NOTHING)
-UPDATE jobs.job_steps s SET status = 'waiting', attempt = 0, deaths = 0, error = NULL, result = NULL, finished_at = NULL,
+UPDATE jobs.job_steps s SET status = 'waiting', attempt = 0, deaths = 0, error = NULL, error_class = NULL, error_group = NULL, result = NULL, finished_at = NULL,
     claim_id = NULL, progress = NULL, progress_message = NULL, available_at = now(),
     needs_disk_bytes = NULL, needs_memory_bytes = NULL,
     checkpoint = CASE WHEN NOT a.from_the_start THEN s.checkpoint END

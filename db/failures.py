@@ -1,0 +1,57 @@
+"""What failed and is not archived yet, grouped by what the errors have in common. As the job core."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from core.errors import NotFound
+from db.search import OF_GROUP, OF_STOPPED
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Steps of one name that ended badly in the same way; those of jobs that broke a limit of time have no step."""
+
+    id: str
+    pipeline: str
+    step: str
+    error_class: str
+    message: str  # numbers, ids and quoted words left out
+    count: int
+    jobs: int
+    first_at: datetime
+    last_at: datetime
+    newest_job_id: UUID
+
+
+# A job whose step ran again, or that was archived, is in none.
+_GROUPS = text(f"""
+SELECT {OF_GROUP} AS id, pipeline, name AS step, coalesce(error_class, 'Unknown') AS error_class, coalesce(error_group, '') AS message,
+    count(*) AS count, count(DISTINCT job_id) AS jobs, min(finished_at) AS first_at, max(finished_at) AS last_at,
+    (array_agg(job_id ORDER BY finished_at DESC))[1] AS newest_job_id
+FROM jobs.job_steps WHERE status IN ('failed', 'quarantined') AND NOT optional
+GROUP BY pipeline, name, job_steps.error_class, error_group
+UNION ALL
+SELECT {OF_STOPPED}, pipeline, '', 'TimeLimit', jobs.error_group(stop_reason), count(*), count(*), min(finished_at), max(finished_at),
+    (array_agg(id ORDER BY finished_at DESC))[1]
+FROM jobs.jobs WHERE stop_reason IS NOT NULL AND finished_at IS NOT NULL GROUP BY pipeline, jobs.error_group(stop_reason)
+ORDER BY last_at DESC LIMIT :limit
+""")  # noqa: S608  (constants)
+
+
+def list_groups(session: Session, *, limit: int = 100) -> list[Group]:
+    """The groups that grew last come first."""
+    return [Group(**row) for row in session.execute(_GROUPS, {"limit": limit}).mappings()]
+
+
+def get_group(session: Session, group_id: str) -> Group:
+    """One group. Raises NotFound."""
+    found: Sequence[Group] = list_groups(session, limit=10_000)
+    for group in found:
+        if group.id == group_id:
+            return group
+    raise NotFound("nothing fails in this way any more: it was run again, or is archived")
