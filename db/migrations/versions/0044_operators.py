@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "0044"
-down_revision = "0024"
+down_revision = "0040"
 
 FAILURES = """
 -- What errors of one kind have in common: numbers, ids and quoted words left out.
