@@ -12,6 +12,7 @@ from fastapi.staticfiles import StaticFiles
 from api_stub import (
     auth,
     batches,
+    confidentiality,
     events,
     health,
     ingest_requests,
@@ -57,7 +58,21 @@ def create_app(database: Database, storage: Storage, settings: Settings) -> Fast
     app.state.database, app.state.storage, app.state.settings, app.state.live = database, storage, settings, live
     app.add_middleware(auth.Guard, local=settings.local_mode)
     problems.install(app)
-    for module in (health, jobs, batches, events, videos, ingest_requests, uploads, tus, media, ops, providers, schema):
+    for module in (
+        health,
+        jobs,
+        batches,
+        events,
+        videos,
+        confidentiality,
+        ingest_requests,
+        uploads,
+        tus,
+        media,
+        ops,
+        providers,
+        schema,
+    ):
         app.include_router(module.router)
     if settings.local_mode:
         app.add_api_route("/sign-in", auth.sign_in, methods=["GET"], include_in_schema=False)

@@ -15,7 +15,7 @@ from typing_extensions import TypedDict  # pydantic needs this one before Python
 from api_stub.auth import DatabaseHere, StorageHere, User
 from api_stub.contract import LARGEST_ID, Cursor, Id, Limit, Shown, link_next
 from core.storage import Storage
-from db import confidentiality, jobs, uploads, videos
+from db import jobs, uploads, videos
 from db.engine import Database
 from db.videos import FileKind
 
@@ -63,26 +63,6 @@ class Video(Shown):
     confidentiality_status: str
     last_confidentiality_check_id: int | None
     last_confidentiality_check_at: datetime | None
-    created_at: datetime
-    updated_at: datetime
-
-
-class Check(Shown):
-    """A confidentiality check of a video."""
-
-    id: int
-    video_id: int
-    status: str
-    overall_status: str | None
-    segments: Any
-    summary: str | None
-    high_count: int
-    medium_count: int
-    low_count: int
-    model_used: str | None
-    triggered_by: str | None
-    error_message: str | None
-    completed_at: datetime | None
     created_at: datetime
     updated_at: datetime
 
@@ -156,15 +136,6 @@ def get_video_status(video_id: Id, user: User, database: DatabaseHere) -> dict[s
     """Its status alone."""
     with database.tenant(user) as session:
         return {"status": videos.get_video(session, video_id)["status"]}
-
-
-@router.get("/{video_id}/confidentiality-check")
-def get_check(video_id: Id, user: User, database: DatabaseHere) -> Check | None:
-    """Its last confidentiality check, or null."""
-    with database.tenant(user) as session:
-        videos.get_video(session, video_id)
-        row = confidentiality.find_last_check(session, video_id)
-    return Check.model_validate(dict(row)) if row else None
 
 
 @router.patch("/{video_id}")

@@ -42,7 +42,7 @@ def judge(
     yield Verdict(off <= _FRAME_SECONDS, f"duration differs by {off * 1000:.0f} ms")
     cues = read_cues(captions)
     yield from _judge_words(truth["sentences"], cues)
-    yield from _judge_findings(truth["spoken"], truth["sentences"], check)
+    yield from _judge_findings(truth["spoken"], truth.get("shown", ()), truth["sentences"], check)
 
 
 def read_cues(captions: str) -> list[Cue]:
@@ -101,12 +101,15 @@ def word_errors(spoken: Sequence[str], heard: Sequence[str]) -> float:
 
 
 def _judge_findings(
-    planted: Sequence[Mapping[str, Any]], sentences: Sequence[Mapping[str, Any]], check: Mapping[str, Any] | None
+    planted: Sequence[Mapping[str, Any]],
+    shown: Sequence[Mapping[str, Any]],
+    sentences: Sequence[Mapping[str, Any]],
+    check: Mapping[str, Any] | None,
 ) -> Iterator[Verdict]:
     if check is None or check["status"] != "completed":
         yield Verdict(passed=False, words="no confidentiality check was completed")
         return
-    wanted = "flagged" if planted else "clear"
+    wanted = "flagged" if planted or shown else "clear"
     yield Verdict(check["overallStatus"] == wanted, f"confidentiality: {check['overallStatus']}")
     segments = check["segments"]
     for phrase in planted:
@@ -115,7 +118,11 @@ def _judge_findings(
         yield Verdict(
             bool(found), f"{clock(phrase['start_seconds'])} {phrase['id']} ({what}): {'found' if found else 'missed'}"
         )
-    stray = [segment for segment in segments if not any(_overlap(segment, phrase) for phrase in planted)]
+    for text in shown:
+        seen = [one for one in segments if one.get("source") == "screen" and _is_of(one, text) and _overlap(one, text)]
+        what = f"on the screen, {text['category']}, {text['severity']}"
+        yield Verdict(bool(seen), f"{clock(text['start_seconds'])} {text['id']} ({what}): {'found' if seen else 'missed'}")
+    stray = [segment for segment in segments if not any(_overlap(segment, one) for one in [*planted, *shown])]
     yield Verdict(not stray, f"{len(stray)} findings where nothing was planted")
 
 

@@ -25,6 +25,11 @@ class Finding:
     unchecked: bool
     left: float
     width: float
+    id: str
+    source: str  # audio or screen
+    status: str  # pending, resolved or ignored
+    note: str
+    decided_by: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,18 @@ class Check:
     checked_share: float  # 0 to 1, of the film's time
     made_by: str
     made_at: datetime | None
+    cleared_by: str | None
+    may_decide: bool
+
+    @property
+    def everything(self) -> list[Finding]:
+        """Findings and what was not checked, in the order of time: all of it has to be decided on."""
+        return sorted([*self.findings, *self.unchecked], key=lambda one: (one.start_seconds, one.end_seconds))
+
+    @property
+    def pending(self) -> int:
+        """How many of them nobody has decided on."""
+        return sum(one.status == "pending" for one in self.everything)
 
     @property
     def lanes(self) -> list[str]:
@@ -60,13 +77,15 @@ def read_check(row: RowMapping | None, duration_seconds: float) -> Check | None:
     seconds = min(duration_seconds, _covered(unchecked))
     return Check(
         verdict=row["overall_status"] if row["status"] == "completed" else "error" if row["status"] == "error" else "running",
-        summary=row["summary"] or row["error_message"] or "",
+        summary=(row["error_message"] if row["status"] == "error" else row["summary"]) or "",
         findings=tuple(one for one in segments if not one.unchecked),
         unchecked=unchecked,
         unchecked_seconds=seconds,
         checked_share=1 - seconds / duration_seconds if duration_seconds else 0.0,
         made_by=row["model_used"] or "",
         made_at=row["completed_at"],
+        cleared_by=row.get("cleared_by"),
+        may_decide=row["status"] == "completed",
     )
 
 
@@ -84,6 +103,11 @@ def _finding(segment: Mapping[str, Any], duration_seconds: float) -> Finding:
         segment.get("rule") in UNCHECKED_RULES,
         left,
         round(right - left, 2),
+        str(segment.get("id") or ""),
+        str(segment.get("source") or "audio"),
+        str(segment.get("resolutionStatus") or "pending"),
+        str(segment.get("resolutionNote") or ""),
+        str(segment.get("resolvedBy") or ""),
     )
 
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from sqlalchemy import RowMapping
 
 from api_stub.auth import DatabaseHere, StorageHere, User
+from api_stub.confidentiality import decide
 from api_stub.contract import Id
 from api_stub.dashboard import queries
 from api_stub.dashboard.findings import cues, read_check
@@ -18,8 +19,10 @@ from api_stub.jobs import read_job
 from api_stub.videos import delete
 from db import confidentiality, status, videos
 from db.base.videos import VideoStatus
+from db.confidentiality import Decision
 from db.engine import Database
 from db.videos import FileKind
+from pipelines.confidentiality import start
 
 router = APIRouter(include_in_schema=False)
 _JOBS = 10
@@ -48,6 +51,28 @@ def delete_video(video_id: Id, user: User, database: DatabaseHere, storage: Stor
     """Remove the video as `DELETE /api/videos/{id}` does, and go to the first page. Raises NotFound."""
     delete(database, storage, user, video_id)
     return RedirectResponse("/", 303)
+
+
+@router.post("/videos/{video_id}/check")
+def check_again(video_id: Id, user: User, database: DatabaseHere) -> Response:
+    """The button that checks a video again. Raises NotFound, Refused."""
+    with database.tenant(user) as session:
+        start(session, video_id, user_id=user)
+    return RedirectResponse(f"/videos/{video_id}", 303)
+
+
+@router.post("/videos/{video_id}/findings/{segment_id}")
+def decide_on_finding(  # noqa: PLR0917  (a route)
+    video_id: Id,
+    segment_id: str,
+    user: User,
+    database: DatabaseHere,
+    decision: Annotated[Decision, Form()],
+    note: Annotated[str, Form(max_length=2000)] = "",
+) -> Response:
+    """The form of a finding. Raises NotFound, Invalid, Conflict."""
+    decide(database, user, video_id, segment_id, decision, note)
+    return RedirectResponse(f"/videos/{video_id}#finding-{segment_id}", 303)
 
 
 def _read(database: Database, user: str, video_id: int) -> dict[str, Any]:

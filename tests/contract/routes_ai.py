@@ -1,6 +1,6 @@
 """What reads and answers: checks, search, the coach."""
 
-from db.base.videos import confidentiality_checks
+from db.base.videos import confidentiality_checks, videos
 from tests.contract.route import Arguments, Route, World, keys
 from tests.contract.routes_videos import a_video
 
@@ -18,14 +18,46 @@ def a_checked_video(world: World, owner: str) -> Arguments:
     return arguments
 
 
+def a_video_with_captions(world: World, owner: str) -> Arguments:
+    arguments = a_video(world, owner)
+    cues = [{"startMs": 0, "endMs": 2000, "text": "Good morning."}]
+    world.connection.execute(videos.update().where(videos.c.id == arguments["video_id"]).values(captions=cues))
+    return arguments
+
+
+def a_video_with_a_finding(world: World, owner: str) -> Arguments:
+    arguments = a_video(world, owner)
+    segments = [{"id": "a", "startTime": "00:00:01", "endTime": "00:00:02", "category": "other", "severity": "low"}]
+    check = {"status": "completed", "overall_status": "flagged", "segments": segments}
+    world.insert(confidentiality_checks, owner, video_id=arguments["video_id"], **check)
+    return arguments
+
+
 AWAITED: set[str] = {
-    "POST /videos/:id/confidentiality-check",
     "POST /search",
     "GET /search/history",
     "POST /workbook/ai-coach",
 }
 
 ROUTES: list[Route] = [
+    Route(
+        method="POST",
+        path="/api/videos/{video_id}/confidentiality-check",
+        arrange=a_video_with_captions,
+        keys=CHECK,
+        others=404,
+        refusals=((a_video, 400),),
+    ),
+    Route(
+        method="POST",
+        path="/api/videos/{video_id}/confidentiality-check/resolve-segment",
+        arrange=a_video_with_a_finding,
+        body={"segmentId": "a", "resolutionStatus": "resolved", "resolutionNote": "it is public"},
+        keys=CHECK,
+        others=404,
+        bad=(({}, 400), ({"segmentId": "a", "resolutionStatus": "resolved"}, 400)),
+    ),
+    Route(method="GET", path="/api/unsecured-videos", arrange=a_video, keys=VIDEO, a_list=True),
     Route(
         method="GET",
         path="/api/videos/{video_id}/confidentiality-check",
