@@ -146,4 +146,3 @@ def decide(  # noqa: PLR0917  (what the database's function takes)
 
 def _check(row: RowMapping) -> Check:
     return Check.model_validate(dict(row))
-

@@ -11,6 +11,7 @@ from db import confidentiality, jobs, videos
 from db.videos import FileKind
 from pipelines.base import Pipeline, Unique, enqueue
 from pipelines.steps.review import read_screen, review
+from pipelines.transcript.earlier import earlier_transcript
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ def start(session: Session, video_id: int, *, user_id: str) -> tuple[int, UUID]:
     Raises NotFound, and Refused where there is nothing to check yet.
     """
     video = videos.get_video(session, video_id)
-    if FileKind.TRANSCRIPT not in videos.list_files(session, video_id) and not video["captions"]:
+    if FileKind.TRANSCRIPT not in videos.list_files(session, video_id) and earlier_transcript(dict(video)) is None:
         raise Refused(f"video {video_id} has no transcript yet")
     check = confidentiality.find_last_check(session, video_id)
     if check is not None and check["status"] in {"pending", "running"}:

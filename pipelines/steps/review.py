@@ -15,7 +15,8 @@ from pipelines.providers.language import get_language
 from pipelines.review import Reader, list_units
 from pipelines.review.decisions import carry_over
 from pipelines.steps.media import find_source
-from pipelines.transcript import Stretch, Transcript, Word
+from pipelines.transcript import Transcript
+from pipelines.transcript.earlier import earlier_transcript
 from pipelines.transcript.screen import Screen
 
 
@@ -120,18 +121,10 @@ def _opinion(ctx: Context, transcript: Transcript, screen: Screen | None) -> rul
 
 
 def _transcript(ctx: Context, file: Any, video: Any) -> Transcript:  # noqa: ANN401  (rows)
-    """The words with their times; of a video of an earlier system its captions, each cue's words spread over its time."""
     if file is not None:
         with ctx.storage.open(file["key"]) as opened:
             return Transcript.from_json(json.load(opened))
-    cues = video["captions"] if isinstance(video["captions"], list) else None
-    if not cues:
-        raise Refused(f"video {video['id']} has no transcript with times: take the file in again, then check it")
-    words, speech = [], []
-    for cue in cues:
-        start, end, texts = cue["startMs"] / 1000, cue["endMs"] / 1000, str(cue["text"]).split()
-        length = max(0.0, end - start) / max(1, len(texts))
-        words += [Word(text, start + at * length, start + (at + 1) * length, 1.0) for at, text in enumerate(texts)]
-        speech.append(Stretch(start, end))
-    duration = max((video["duration_ms"] or 0) / 1000, words[-1].end_seconds if words else 0.0)
-    return Transcript(tuple(words), tuple(speech), duration, video["language"] or "en", "captions of an earlier system")
+    earlier = earlier_transcript(dict(video))
+    if earlier is None:
+        raise Refused(f"video {video['id']} has no transcript: take the file in again, then check it")
+    return earlier

@@ -2,7 +2,7 @@
 
 from db.base.videos import confidentiality_checks, videos
 from tests.contract.route import Arguments, Route, World, keys
-from tests.contract.routes_videos import a_video
+from tests.contract.routes_videos import VIDEO, a_video
 
 CHECK = keys(
     """
@@ -18,11 +18,8 @@ def a_checked_video(world: World, owner: str) -> Arguments:
     return arguments
 
 
-def a_video_with_captions(world: World, owner: str) -> Arguments:
-    arguments = a_video(world, owner)
-    cues = [{"startMs": 0, "endMs": 2000, "text": "Good morning."}]
-    world.connection.execute(videos.update().where(videos.c.id == arguments["video_id"]).values(captions=cues))
-    return arguments
+def a_video_without_words(world: World, owner: str) -> Arguments:
+    return {"video_id": world.insert(videos, owner)}
 
 
 def a_video_with_a_finding(world: World, owner: str) -> Arguments:
@@ -43,10 +40,10 @@ ROUTES: list[Route] = [
     Route(
         method="POST",
         path="/api/videos/{video_id}/confidentiality-check",
-        arrange=a_video_with_captions,
+        arrange=a_video,
         keys=CHECK,
         others=404,
-        refusals=((a_video, 400),),
+        refusals=((a_video_without_words, 400),),
     ),
     Route(
         method="POST",
