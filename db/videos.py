@@ -26,6 +26,13 @@ class FileKind(StrEnum):
     TRANSCRIPT = "transcript"
     CAPTIONS_VTT = "captions_vtt"
     CAPTIONS_SRT = "captions_srt"
+    EXPORT = "export"  # what was cut of it to be published; details: `of_sha256`, `start_ms`, `end_ms`
+    THUMBNAIL = "thumbnail"
+    SPEAKER_IMAGE = "speaker_image"
+
+
+# Without these an ingest has not ended.
+INGESTED = frozenset(FileKind) - {FileKind.EXPORT, FileKind.THUMBNAIL, FileKind.SPEAKER_IMAGE}
 
 
 @dataclass(frozen=True, slots=True)

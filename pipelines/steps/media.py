@@ -66,7 +66,8 @@ def transcode(ctx: Context) -> object:
     files = list(_store(ctx, folder))
     result = {"ladder": ladder.as_json(), "verification": verification.as_json()}
     with ctx.complete(result) as session:
-        videos.keep_files(session, video_id, list(_kept(files, result)))
+        of_sha256 = videos.list_files(session, video_id)[FileKind.SOURCE]["sha256"]
+        videos.keep_files(session, video_id, list(_kept(files, result, of_sha256)))
     return result
 
 
@@ -89,13 +90,13 @@ def _store(ctx: Context, folder: Path) -> Iterator[NewFile]:
             ctx.check()
 
 
-def _kept(files: list[NewFile], result: dict[str, Any]) -> Iterator[NewFile]:
-    """The rows: MP4 and poster for themselves, everything that the master leads to in one."""
+def _kept(files: list[NewFile], result: dict[str, Any], of_sha256: str) -> Iterator[NewFile]:
+    """The rows: MP4 and poster for themselves with the content they are of, everything that the master leads to in one."""
     parts = {}
     for file in files:
         name = (file.details or {})["name"]
         if kind := _SINGLE.get(name):
-            yield NewFile(kind, file.key, file.size_bytes, file.sha256)
+            yield NewFile(kind, file.key, file.size_bytes, file.sha256, {"of_sha256": of_sha256})
         else:
             parts[name] = file
     listed = [{"name": name, "size_bytes": part.size_bytes, "sha256": part.sha256} for name, part in parts.items()]

@@ -9,7 +9,7 @@ from core.errors import NotFound, Permanent
 from core.storage import Storage
 from db import videos
 from db.base.videos import RequestStatus, VideoStatus
-from db.videos import FileKind
+from db.videos import INGESTED, FileKind
 from pipelines.base import step
 from pipelines.context import Context
 
@@ -20,7 +20,7 @@ def finish(ctx: Context) -> object:
     video_id = ctx.args["video_id"]
     with ctx.read() as session:
         files = videos.list_files(session, video_id)
-    missing = sorted(set(FileKind) - set(files))
+    missing = sorted(INGESTED - set(files))
     if missing:
         raise Permanent(f"video {video_id} has no {', '.join(missing)}: run the job again from `probe`")
     size_bytes = sum(_sizes(ctx.storage, files))

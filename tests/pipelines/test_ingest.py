@@ -6,7 +6,7 @@ import pytest
 
 from db import confidentiality, jobs, videos
 from db.engine import Database
-from db.videos import FileKind
+from db.videos import INGESTED, FileKind
 from pipelines import ingest
 from testkit import Worker
 from tests import media
@@ -53,7 +53,7 @@ def test_a_talk_comes_out_ready_with_everything_an_editor_needs(worker: Worker, 
     with worker.database.tenant(owner) as session:
         files = videos.list_files(session, started.video_id)
         check = confidentiality.find_last_check(session, started.video_id)
-    assert set(files) == set(FileKind)
+    assert set(files) == INGESTED
     assert (row["confidentiality_status"], check["overall_status"], check["segments"]) == ("clear", "clear", [])
     assert worker.storage.local(files[FileKind.CAPTIONS_VTT]["key"]).read_text().startswith("WEBVTT")
     assert worker.storage.local(files[FileKind.POSTER]["key"]).read_bytes().startswith(b"\xff\xd8")

@@ -27,6 +27,8 @@ _COSTS = {
     "youtube.channels.list": ("units", 1),
     "youtube.playlistItems.list": ("units", 1),
     "youtube.thumbnails.set": ("units", 50),
+    "youtube.captions.insert": ("units", 400),
+    "youtube.captions.list": ("units", 50),
     "youtube.videos.insert": ("insert", 1),
     "youtube.search.list": ("search", 1),
 }
@@ -50,6 +52,7 @@ class YouTube(GoogleApi):
     def __init__(self, store: Store, tokens: Tokens) -> None:
         self._videos = store.table("youtube.videos")
         self._channels = store.table("youtube.channels")
+        self._captions = store.table("youtube.captions")
         self._quota = store.table("youtube.quota")
         handlers: Mapping[str, api.Handler] = {
             "youtube.videos.insert": self._insert,
@@ -60,6 +63,8 @@ class YouTube(GoogleApi):
             "youtube.playlistItems.list": self._list_playlist_items,
             "youtube.search.list": self._search,
             "youtube.thumbnails.set": self._set_thumbnail,
+            "youtube.captions.insert": self._insert_captions,
+            "youtube.captions.list": self._list_captions,
         }
         paying = {method: _paying(self._pay, *_COSTS[method], handler) for method, handler in handlers.items()}
         super().__init__(Discovery("youtube", "v3"), store, tokens, paying, name="youtube")
@@ -135,9 +140,35 @@ class YouTube(GoogleApi):
         return Response(status_code=204)
 
     def _set_thumbnail(self, call: Call) -> Record:
-        self._own_video(call, call.text("videoId"))
+        kept = self._own_video(call, call.text("videoId"))
+        if call.media is None or not call.media.stat().st_size:
+            raise refused(
+                400, "mediaBodyRequired", "The request does not include the image content.", domain="youtube.thumbnail"
+            )
+        kept["thumbnail_sha256"] = hashlib.sha256(call.media.read_bytes()).hexdigest()
+        self._videos[call.text("videoId")] = kept
         url = f"https://i.ytimg.com/vi/{call.text('videoId')}/default.jpg"
         return {"kind": "youtube#thumbnailSetResponse", "items": [{"default": {"url": url, "width": 120, "height": 90}}]}
+
+    def _insert_captions(self, call: Call) -> Record:
+        """One track for each language and name of a video, as the service has it."""
+        snippet = call.body.get("snippet", {})
+        self._own_video(call, snippet.get("videoId", ""))
+        if not snippet.get("language") or "name" not in snippet or call.media is None:
+            raise refused(400, "invalidMetadata", "The request contains invalid metadata values.", domain="youtube.caption")
+        key = f"{snippet['videoId']} {snippet['language']} {snippet['name']}"
+        if key in self._captions:
+            raise refused(409, "captionExists", "The caption track already exists.", domain="youtube.caption")
+        made = {"trackKind": "standard", "isDraft": False, "lastUpdated": _now(), "status": "serving", **snippet}
+        track = {"kind": "youtube#caption", "id": secrets.token_urlsafe(16), "etag": secrets.token_urlsafe(12), "snippet": made}
+        self._captions[key] = {"track": track, "text": call.media.read_text()}
+        return _parts(track, call.listed("part"))
+
+    def _list_captions(self, call: Call) -> Record:
+        self._own_video(call, call.text("videoId"))
+        tracks = [kept["track"] for _, kept in self._captions.rows()]
+        items = [_parts(track, call.listed("part")) for track in tracks if track["snippet"]["videoId"] == call.text("videoId")]
+        return {"kind": "youtube#captionListResponse", "items": items}
 
     def _list_channels(self, call: Call) -> Record:
         if call.flag("mine"):
