@@ -1,7 +1,9 @@
 """Real servers, started once per test process; a database cloned from a migrated template per test."""
 
 import os
+import shutil
 import socket
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,12 +41,23 @@ def _loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket.socket, "connect", connect)
 
 
+def _find_memory() -> Path | None:
+    """A folder in memory with room for what the tests write: a database is cloned there in a third of the time."""
+    memory = Path("/dev/shm")
+    roomy = memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 4 * 1024**3
+    return memory if roomy else None
+
+
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    with pytest.MonkeyPatch.context() as patch:
+def stack() -> Iterator[Servers]:
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        tempfile.TemporaryDirectory(prefix="askstephen-tests-", dir=_find_memory()) as home,
+    ):
         patch.delenv("DATABASE_URL", raising=False)
         patch.delenv("REDIS_URL", raising=False)
-        with Servers(tmp_path_factory.mktemp("stack"), durable=False) as servers:
+        Path(home).chmod(0o711)  # the servers of root run as another user
+        with Servers(Path(home), durable=False) as servers:
             migrations.upgrade(servers.environment["DATABASE_URL"])
             yield servers
 
