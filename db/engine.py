@@ -5,12 +5,16 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
+from functools import cache
 from typing import Any, Self
 from uuid import UUID
 
+import psycopg
 import sqlalchemy
-from sqlalchemy import TextClause, event, text
-from sqlalchemy.exc import DisconnectionError
+from psycopg.rows import namedtuple_row
+from psycopg.sql import Literal
+from sqlalchemy import Connection, Dialect, TextClause, event, text
+from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -28,15 +32,13 @@ _USED_AT = "when a connection went back to the pool"
 _TRUSTED_SECONDS = 1.0
 MOVED = "a job moved"  # keys in a session's info
 SETTLED = "the pipelines of jobs that ended, or were opened again"
-_WHO = "SELECT set_config('role', :role, true), set_config('app.user_id', :user_id, true)"
+_IDENTIFY = text("SELECT set_config('role', :role, true), set_config('app.user_id', :user_id, true)")
+# Sent with its BEGIN in one trip.
+_BEGIN = "BEGIN; SET LOCAL role {role}; SET LOCAL app.user_id = {user_id}"
 # Planned once, when the tables may still be empty: a plan that finds its rows by index is good whatever comes. Not by bitmaps: only a plain
 # index scan marks the entries of rows that are gone, and a queue leaves many.
-_HOT = f"""
-{_WHO}, set_config('plan_cache_mode', 'force_generic_plan', true),
-    set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true)
-"""
-_IDENTIFY, _IDENTIFY_HOT = text(_WHO), text(_HOT)
-_IDENTIFY_HOT_NOT_DURABLE = text(f"{_HOT}, set_config('synchronous_commit', 'off', true)")
+_HOT = "SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off"
+_NOT_DURABLE = "SET LOCAL synchronous_commit = off"
 
 
 class Database:
@@ -64,6 +66,8 @@ class Database:
                 "connect_timeout": 5,
             },
         )
+        # Without this the driver sends a BEGIN of its own before the first statement. Commit and rollback are sent all the same.
+        self._beginning_ourselves = self.engine.execution_options(isolation_level="AUTOCOMMIT")
         event.listen(self.engine, "checkin", _note_use)
         event.listen(self.engine, "checkout", self._ping)
 
@@ -85,13 +89,14 @@ class Database:
 
         One that is not durable may be undone by a crash of the server just after its commit.
         """
-        with self._transaction(Role.JOBS, "", _IDENTIFY_HOT if durable else _IDENTIFY_HOT_NOT_DURABLE) as session:
+        with self._transaction(Role.JOBS, "", _HOT, *(() if durable else (_NOT_DURABLE,))) as session:
             yield session
 
     @contextmanager
-    def _transaction(self, role: Role, user_id: str, identify: TextClause = _IDENTIFY) -> Iterator[Session]:
-        with Session(self.engine) as session, session.begin():
-            session.execute(identify, {"role": role.value, "user_id": user_id})
+    def _transaction(self, role: Role, user_id: str, *settings: str) -> Iterator[Session]:
+        with Session(self._beginning_ourselves) as session, session.begin():
+            who = _BEGIN.format(role=role.value, user_id=Literal(user_id).as_string())
+            _send(session.connection(), "; ".join((who, *settings)))
             yield session
             while settled := session.info.pop(SETTLED, None):  # what follows a job may end another
                 self._settle(session, settled)
@@ -115,6 +120,35 @@ class Database:
 
     def __exit__(self, *_error: object) -> None:
         self.dispose()
+
+
+def run(session: Session, statement: TextClause, params: Mapping[str, Any]) -> list[Any]:
+    """The rows of a statement that runs for every step, with their columns as attributes: straight through the driver.
+
+    SQLAlchemy's own way to it costs as much as the statement. Raises DBAPIError as that does.
+    """
+    connection = session.connection()
+    cursor = _send(connection, _compiled(statement, connection.dialect), params)
+    return cursor.fetchall() if cursor.description else []
+
+
+@cache
+def _compiled(statement: TextClause, dialect: Dialect) -> str:
+    return str(statement.compile(dialect=dialect))
+
+
+def _send(connection: Connection, statement: str, params: Mapping[str, Any] | None = None) -> psycopg.Cursor[Any]:
+    driver: psycopg.Connection[Any] = connection.connection.driver_connection  # type: ignore[assignment]  # psycopg's, by the URL
+    cursor = driver.cursor(row_factory=namedtuple_row)
+    try:
+        return cursor.execute(statement, params)
+    except psycopg.Error as error:
+        lost = connection.dialect.is_disconnect(error, None, None)  # type: ignore[arg-type]  # the type is SQLAlchemy's for every driver
+        if lost:
+            connection.invalidate(error)
+        raise DBAPIError.instance(
+            statement, None, error, psycopg.Error, hide_parameters=True, connection_invalidated=lost, dialect=connection.dialect
+        ) from error
 
 
 def _note_use(_connection: object, record: ConnectionPoolEntry) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql.expression import bindparam
 from sqlalchemy.types import Integer, Text
 
+from db.engine import run
 from db.jobs import HAS_ROOM, NOT_PAUSED, SHUT, WORKER_LIVES, Limit, Scope
 
 _LOCK = 7_310_102  # one relay decides at a time, tick by tick
@@ -102,7 +103,7 @@ class Situation:
 
 def find_situation(session: Session) -> Situation | None:
     """How things stand; None when another relay is looking. What this one decides holds while its transaction is open."""
-    row = session.execute(_SITUATION, {"lock": _LOCK, "short_seconds": SHORT_SECONDS}).one()
+    [row] = run(session, _SITUATION, {"lock": _LOCK, "short_seconds": SHORT_SECONDS})
     if not row.leads:
         return None
     return Situation(
@@ -120,5 +121,4 @@ def list_ready(session: Session, counts: Mapping[str, int], *, full: Sequence[st
     What calls a provider that is `full` is left out, so that a backlog for it does not hide the others.
     """
     asked = {"queues": list(counts), "counts": list(counts.values()), "full": list(full), "ahead": _LOOK_AHEAD}
-    rows = session.execute(_READY, asked)
-    return [Ready(*row) for row in rows]
+    return [Ready(*row) for row in run(session, _READY, asked)]

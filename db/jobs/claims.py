@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql.expression import bindparam
 from sqlalchemy.types import Uuid
 
+from db.engine import run
 from db.jobs.breakers import NOT_GATED, is_admitted
 from db.jobs.limits import admit
 from db.jobs.pauses import NOT_PAUSED
@@ -55,9 +56,7 @@ def _claim(
     admitted = admit(session, step_ids)
     if not admitted:
         return []
-    rows = session.execute(
-        _CLAIM, {"step_ids": admitted, "worker_id": worker_id, "lease": lease, "alone": alone, "tries": tries}
-    )
+    rows = run(session, _CLAIM, {"step_ids": admitted, "worker_id": worker_id, "lease": lease, "alone": alone, "tries": tries})
     return [Claim(*row) for row in rows]
 
 

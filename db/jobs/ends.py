@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql.expression import bindparam
 from sqlalchemy.types import Text, Uuid
 
-from db.engine import Role, become
+from db.engine import Role, become, run
 from db.jobs.breakers import close_answered
 from db.jobs.insert import insert_parts
 from db.jobs.machine import advance, lock, note_moves
@@ -115,7 +115,7 @@ def _succeed_alone(session: Session, successes: Sequence[Success]) -> set[UUID]:
     if not successes:
         return set()
     job_ids = [each.held.job_id for each in successes]
-    rows = session.execute(_SUCCEED_ALONE, {**_arrays(successes), "job_ids": job_ids}).all()
+    rows = run(session, _SUCCEED_ALONE, {**_arrays(successes), "job_ids": job_ids})
     note_moves(session, rows)
     return {row.claim_id for row in rows}
 
@@ -124,7 +124,7 @@ def _succeed_among(session: Session, successes: Sequence[Success]) -> set[UUID]:
     """Of jobs that have other steps too."""
     if not successes:
         return set()
-    holding = set(session.execute(_SUCCEED, _arrays(successes)).scalars())
+    holding = {row.claim_id for row in run(session, _SUCCEED, _arrays(successes))}
     kept = [each for each in successes if each.held.claim_id in holding]
     for each in kept:
         for step in each.steps:

@@ -12,7 +12,7 @@ from sqlalchemy.sql.expression import bindparam
 from sqlalchemy.types import Text, Uuid
 
 from core.ids import new_id
-from db.engine import MOVED
+from db.engine import MOVED, run
 from db.jobs.words import DEFAULT_PRIORITY, NewStep, Status
 
 _IDS = bindparam("ids", type_=ARRAY(Uuid))
@@ -111,11 +111,11 @@ def _insert_jobs(
 ) -> None:
     session.info[MOVED] = True
     texts = [json.dumps(dict(each)) for each in args]
-    session.execute(_INSERT_JOBS, {**columns, "ids": ids, "args": texts})
+    run(session, _INSERT_JOBS, {**columns, "ids": ids, "args": texts})
     for step in steps:
         if step.for_each is None:
             rows = {"ids": [new_id() for _ in ids], "job_ids": ids}
-            session.execute(_INSERT_STEPS, {**columns, **_step_columns(step, steps), **rows})
+            run(session, _INSERT_STEPS, {**columns, **_step_columns(step, steps), **rows})
 
 
 def insert_parts(session: Session, job_id: UUID, step: NewStep, steps: Sequence[NewStep], parts: Sequence[object]) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy.sql.expression import bindparam
 from sqlalchemy.types import Uuid
 
 from core.errors import Invalid, NotFound
-from db.engine import MOVED
+from db.engine import MOVED, run
 from db.jobs.scope import Scope
 
 _HEAVIEST = 100
@@ -105,7 +105,7 @@ def admit(session: Session, step_ids: Sequence[UUID]) -> list[UUID]:
 
     Where a limit applies, every other claim under it waits until this transaction ends.
     """
-    limits = session.execute(_LOCK_THOSE_OF_MANY, {"step_ids": list(step_ids)}).all()
+    limits = run(session, _LOCK_THOSE_OF_MANY, {"step_ids": list(step_ids)})
     if not limits:
         return list(step_ids)
     room = _room(session, limits)  # a statement of its own, so that it sees what the holder before us committed

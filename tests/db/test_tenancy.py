@@ -3,7 +3,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import text
+from sqlalchemy.exc import ProgrammingError
 
 from core.local_stack.servers import Servers
 from core.sandbox.run import Sandbox
@@ -65,15 +66,9 @@ def doorkeeper(stack: Servers, database_url: str) -> Iterator[Database]:
 
 
 def test_no_transaction_runs_as_the_login_role(doorkeeper: Database, storage: FolderStorage, sandbox: Sandbox, tmp_path: Path):
-    begun: list[str] = []
-    firsts: list[str] = []
-    event.listen(doorkeeper.engine, "begin", lambda _connection: begun.append("begin"))
-
-    @event.listens_for(doorkeeper.engine, "before_cursor_execute")
-    def _note(_connection, _cursor, statement: str, *_rest: object) -> None:
-        if len(firsts) < len(begun):
-            firsts.append(statement)
-
+    for table in ("jobs.jobs", "jobs.job_steps", "public.videos", "public.users"):  # a login that may do nothing by itself is enough
+        with doorkeeper.engine.connect() as connection, pytest.raises(ProgrammingError, match="permission denied"):
+            connection.execute(text(f"SELECT 1 FROM {table}"))
     worker = Worker(doorkeeper, storage, sandbox, tmp_path / "attempts")
     with storage.writer("uploads/a/source") as file:
         file.write(b"no video")
@@ -84,5 +79,3 @@ def test_no_transaction_runs_as_the_login_role(doorkeeper: Database, storage: Fo
     assert worker.job(started.job_id)["status"] == "failed"
     with doorkeeper.tenant(users.LOCAL_OWNER) as session:
         assert videos.get_video(session, started.video_id)["status"] == "failed"
-    assert len(firsts) > 5
-    assert [statement for statement in firsts if "set_config('role'" not in statement] == []
