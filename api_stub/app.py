@@ -21,6 +21,7 @@ from api_stub import (
     ops,
     problems,
     providers,
+    resources,
     schema,
     tus,
     uploads,
@@ -74,6 +75,8 @@ def create_app(database: Database, storage: Storage, settings: Settings) -> Fast
         schema,
     ):
         app.include_router(module.router)
+    for router in resources.routers:
+        app.include_router(router)
     if settings.local_mode:
         app.add_api_route("/sign-in", auth.sign_in, methods=["GET"], include_in_schema=False)
     _add_description(app, [] if settings.local_mode else [Depends(auth.get_user)])

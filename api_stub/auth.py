@@ -5,6 +5,8 @@ sets the session cookie of this machine's one owner as well.
 """
 
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated
 
 import structlog
@@ -23,7 +25,9 @@ from core.log import get_logger
 from core.settings import Settings
 from core.storage import Storage
 from db import api_keys, users
+from db.base.accounts import UserRole
 from db.engine import Database
+from db.permissions import Area, require_area, user_role
 
 _log = get_logger(__name__)
 COOKIE = "askstephen_session"
@@ -162,6 +166,33 @@ def _unknown(words: str) -> HTTPException:
 
 
 User = Annotated[str, Depends(get_user)]
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who asks, and what the product lets them do."""
+
+    id: str
+    role: UserRole
+
+
+def get_person(user: User, database: DatabaseHere) -> Asker:
+    """Who asks, with their role as it is now. Raises HTTP 401."""
+    with database.jobs() as session:
+        return Asker(user, user_role(users.get_role(session, user)))
+
+
+Person = Annotated[Asker, Depends(get_person)]
+
+
+def in_area(area: Area) -> Callable[[Asker], Asker]:
+    """A dependency: who asks, who may enter this area. Raises Forbidden."""
+
+    def enter(person: Person) -> Asker:
+        require_area(person.role, area)
+        return person
+
+    return enter
 
 
 def sign_in(token: str, database: DatabaseHere) -> Response:

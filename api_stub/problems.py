@@ -96,9 +96,26 @@ def _unstorable(_request: Request, error: Exception) -> Problem:
     return Problem(422, "Invalid", "a value is too large, or holds a character that cannot be stored")
 
 
+_TOO_LONG = "this took longer than a request may; ask for less, or try again shortly"
+_REFUSED_BY_DATABASE: dict[str, Problem] = {
+    "42501": Problem(403, "Forbidden", "this is not yours to write so, or it names a row that is not there or not yours"),
+    "23503": Problem(409, "Conflict", "it names a row that is gone, or other rows still need it"),
+    "23505": Problem(409, "Conflict", "there is one like it already"),
+    "23502": Problem(422, "Invalid", "a value that must be there is missing"),
+    "23514": Problem(422, "Invalid", "a value is not one of those that may stand there"),
+    "57014": Problem(503, "Unavailable", _TOO_LONG, {"Retry-After": "2"}),  # a statement's time-out
+    "55P03": Problem(503, "Unavailable", _TOO_LONG, {"Retry-After": "2"}),  # a lock's
+    "40P01": Problem(503, "Unavailable", "another request was in the way; try again", {"Retry-After": "1"}),  # a deadlock
+}
+
+
 def _database(request: Request, error: Exception) -> Problem:
-    if isinstance(error, DBAPIError) and not error.connection_invalidated and getattr(error.orig, "sqlstate", None):
-        return _known(request, error)
+    if isinstance(error, DBAPIError) and not error.connection_invalidated:
+        code = getattr(error.orig, "sqlstate", None)
+        if code in _REFUSED_BY_DATABASE:
+            return _REFUSED_BY_DATABASE[code]
+        if code:
+            return _known(request, error)
     return Problem(503, "Unavailable", "the database cannot be reached; try again shortly", {"Retry-After": "2"})
 
 

@@ -1,6 +1,7 @@
 """The business workbook: one row per section and owner, and how far the whole is, worked out whenever a section is saved."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import ColumnElement, RowMapping, Table, func, select, text
@@ -9,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from core.errors import Invalid, NotFound
 from db.base import workbook as tables
-from db.base.rows import find_row, insert_row, list_rows, require_only, update_row
+from db.base.rows import delete_row, find_row, get_row, insert_row, list_rows, require_only, update_row
 from db.base.workbook import BusinessArea, SectionStatus, WorkbookStatus
 
 SECTIONS: Mapping[str, Table] = {  # in the order in which they are worked through
@@ -65,6 +66,31 @@ def save_section(
         row = update_row(session, table, row["id"], values)
     _recount(session, progress, user_id, company_id)
     return row
+
+
+def update_section(session: Session, section: str, row_id: int, values: Mapping[str, Any]) -> RowMapping:
+    """Set these columns of a section's row, and how far the workbook is with it. Raises NotFound, Forbidden, Invalid."""
+    table = _table(section)
+    require_only(values, {column.name for column in table.columns} - _KEPT_BY_US)
+    row = get_row(session, table, row_id)
+    with _recounted(session, row):
+        return update_row(session, table, row_id, values)
+
+
+def delete_section(session: Session, section: str, row_id: int) -> None:
+    """Remove a section's row; the workbook is that much less far. Raises NotFound, Forbidden."""
+    table = _table(section)
+    with _recounted(session, get_row(session, table, row_id)):
+        delete_row(session, table, row_id)
+
+
+@contextmanager
+def _recounted(session: Session, row: RowMapping) -> Iterator[None]:
+    """After the block, the workbook that this row is of says how far it is."""
+    user_id, company_id = row["user_id"], row["company_id"]
+    _take_turns(session, user_id, company_id)
+    yield
+    _recount(session, _ensure_progress(session, user_id, company_id), user_id, company_id)
 
 
 def get_progress(session: Session, *, user_id: str, company_id: int | None = None) -> RowMapping:

@@ -125,7 +125,8 @@ def words(
 ) -> tuple[SchemaItem, SchemaItem]:
     """A column of text that holds one of these words, and the check that it does."""
     listed = ", ".join(f"'{word}'" for word in allowed)
-    column = Column(name, kind, nullable=not required, server_default=None if default is None else text(f"'{default}'"))
+    written = None if default is None else text(f"'{default}'")
+    column = Column(name, kind, nullable=not required, server_default=written, info={"words": allowed})
     return column, CheckConstraint(f"{name} IN ({listed})", name=name)
 
 

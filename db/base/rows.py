@@ -26,13 +26,13 @@ def get_row(session: Session, table: Table, row_id: int) -> RowMapping:
 
 
 def list_rows(
-    session: Session, table: Table, *where: ColumnElement[bool], before: int | None = None, limit: int = 50
+    session: Session, table: Table, *where: ColumnElement[bool], before: int | None = None, limit: int = 50, more: bool = False
 ) -> list[RowMapping]:
-    """Newest first; the next page begins `before` the last id of this one."""
+    """Newest first; the next page begins `before` the last id of this one. With `more`, one over the limit tells that there is one."""
     if not 1 <= limit <= MOST:
         raise Invalid(f"limit must be from 1 to {MOST}")
     older = () if before is None else (table.c.id < before,)
-    return list(session.execute(select(table).where(*where, *older).order_by(table.c.id.desc()).limit(limit)).mappings())
+    return list(session.execute(select(table).where(*where, *older).order_by(table.c.id.desc()).limit(limit + more)).mappings())
 
 
 def insert_row(session: Session, table: Table, values: Mapping[str, Any]) -> RowMapping:
