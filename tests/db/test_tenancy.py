@@ -66,7 +66,12 @@ def doorkeeper(stack: Servers, database_url: str) -> Iterator[Database]:
 
 
 def test_no_transaction_runs_as_the_login_role(doorkeeper: Database, storage: FolderStorage, sandbox: Sandbox, tmp_path: Path):
-    for table in ("jobs.jobs", "jobs.job_steps", "public.videos", "public.users"):  # a login that may do nothing by itself is enough
+    for table in (
+        "jobs.jobs",
+        "jobs.job_steps",
+        "public.videos",
+        "public.users",
+    ):  # a login that may do nothing by itself is enough
         with doorkeeper.engine.connect() as connection, pytest.raises(ProgrammingError, match="permission denied"):
             connection.execute(text(f"SELECT 1 FROM {table}"))
     worker = Worker(doorkeeper, storage, sandbox, tmp_path / "attempts")
