@@ -248,6 +248,8 @@ class _PartialTail:
         self._file = file
 
     def cut(self, size_bytes: int) -> None:
+        with _disk_errors():
+            self._file.flush()
         there = os.fstat(self._file.fileno()).st_size
         if there < size_bytes:
             raise Conflict(f"fewer than {size_bytes} bytes are there")
