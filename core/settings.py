@@ -81,6 +81,13 @@ class Settings(BaseSettings):
         60, ge=0, le=1000, description="Pictures of a video in which text on the screen is read, 1.2 s each; 0 switches it off."
     )
 
+    # Guard
+    guard_allowed: str = Field(
+        "",
+        description="Host names and networks (a,b,10.0.0.0/8) that URLs of users may lead to though they are not public, or are "
+        "behind HTTPS_PROXY.",
+    )
+
     # Children
     sandbox: SandboxMode = Field(
         SandboxMode.AUTO, description="auto: isolate as far as the machine allows; required: refuse to start with less."
