@@ -23,6 +23,7 @@ from api_stub import (
     providers,
     resources,
     schema,
+    search,
     tus,
     uploads,
     videos,
@@ -73,6 +74,7 @@ def create_app(database: Database, storage: Storage, settings: Settings) -> Fast
         ops,
         providers,
         schema,
+        search,
     ):
         app.include_router(module.router)
     for router in resources.routers:

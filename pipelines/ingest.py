@@ -10,6 +10,7 @@ from db import confidentiality, jobs, videos
 from db.base.videos import RequestStatus, VideoStatus
 from pipelines.base import Pipeline, enqueue
 from pipelines.steps.fetch import fetch
+from pipelines.steps.index import embed, index
 from pipelines.steps.media import probe, transcode
 from pipelines.steps.ready import finish
 from pipelines.steps.review import read_screen, review
@@ -81,6 +82,8 @@ PIPELINE = Pipeline(
         transcode.after(probe),
         transcribe.after(probe),
         read_screen.after(probe),
+        index.after(transcribe),
+        embed.after(index),
         review.after(transcribe, read_screen),
         finish.after(transcode, review),
     ),

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from core.errors import Misconfigured, NotFound, Refused
+from core.errors import Misconfigured, NotFound
 from core.settings import settings
 from db import confidentiality, videos
 from db.confidentiality import Result
@@ -15,8 +15,8 @@ from pipelines.providers.language import get_language
 from pipelines.review import Reader, list_units
 from pipelines.review.decisions import carry_over
 from pipelines.steps.media import find_source
+from pipelines.steps.words import load_transcript
 from pipelines.transcript import Transcript
-from pipelines.transcript.earlier import earlier_transcript
 from pipelines.transcript.screen import Screen
 
 
@@ -49,9 +49,9 @@ def review(ctx: Context) -> object:
     language = get_language(settings())
     if language.provider:
         ctx.calls(language.provider)
+    transcript = load_transcript(ctx, video_id)
     with ctx.write() as session:
         files = videos.list_files(session, video_id)
-        transcript = _transcript(ctx, files.get(FileKind.TRANSCRIPT), videos.get_video(session, video_id))
         videos.update_video(session, video_id, confidentiality_status="checking")
         if check_id:
             confidentiality.run_check(session, check_id)
@@ -118,13 +118,3 @@ def _opinion(ctx: Context, transcript: Transcript, screen: Screen | None) -> rul
         return reader.read(units)
     except Misconfigured as error:  # the video can be worked with; its check is an error until this is mended
         return rules.Opinion(language.name, (), len(units), max(1, len(units)), str(error))
-
-
-def _transcript(ctx: Context, file: Any, video: Any) -> Transcript:  # noqa: ANN401  (rows)
-    if file is not None:
-        with ctx.storage.open(file["key"]) as opened:
-            return Transcript.from_json(json.load(opened))
-    earlier = earlier_transcript(dict(video))
-    if earlier is None:
-        raise Refused(f"video {video['id']} has no transcript: take the file in again, then check it")
-    return earlier

@@ -1,5 +1,6 @@
 """What reads and answers: checks, search, the coach."""
 
+from db.base.chat import search_queries
 from db.base.videos import confidentiality_checks, videos
 from tests.contract.route import Arguments, Route, World, keys
 from tests.contract.routes_videos import VIDEO, a_video
@@ -22,6 +23,10 @@ def a_video_without_words(world: World, owner: str) -> Arguments:
     return {"video_id": world.insert(videos, owner)}
 
 
+def a_search(world: World, owner: str) -> Arguments:
+    return {"search_id": world.insert(search_queries, owner, query="good morning", results=[])}
+
+
 def a_video_with_a_finding(world: World, owner: str) -> Arguments:
     arguments = a_video(world, owner)
     segments = [{"id": "a", "startTime": "00:00:01", "endTime": "00:00:02", "category": "other", "severity": "low"}]
@@ -31,8 +36,6 @@ def a_video_with_a_finding(world: World, owner: str) -> Arguments:
 
 
 AWAITED: set[str] = {
-    "POST /search",
-    "GET /search/history",
     "POST /workbook/ai-coach",
 }
 
@@ -53,6 +56,20 @@ ROUTES: list[Route] = [
         keys=CHECK,
         others=404,
         bad=(({}, 400), ({"segmentId": "a", "resolutionStatus": "resolved"}, 400)),
+    ),
+    Route(
+        method="POST",
+        path="/api/search",
+        body={"query": "good morning"},
+        keys=keys("success query results totalFound message"),
+        bad=(({}, 400), ({"query": " "}, 400), ({"query": "x", "limit": 0}, 400)),
+    ),
+    Route(
+        method="GET",
+        path="/api/search/history",
+        arrange=a_search,
+        keys=keys("id userId query results totalFound createdAt updatedAt"),
+        a_list=True,
     ),
     Route(method="GET", path="/api/unsecured-videos", arrange=a_video, keys=VIDEO, a_list=True),
     Route(
