@@ -10,6 +10,7 @@ from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
 
 from api_stub import (
+    admin,
     auth,
     batches,
     confidentiality,
@@ -61,6 +62,7 @@ def create_app(database: Database, storage: Storage, settings: Settings) -> Fast
     app.add_middleware(auth.Guard, local=settings.local_mode)
     problems.install(app)
     for module in (
+        admin,
         health,
         jobs,
         batches,

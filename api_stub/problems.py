@@ -113,6 +113,7 @@ def _database(request: Request, error: Exception) -> Problem:
     if isinstance(error, DBAPIError) and not error.connection_invalidated:
         code = getattr(error.orig, "sqlstate", None)
         if code in _REFUSED_BY_DATABASE:
+            _log.info("request.refused_by_database", sqlstate=code)
             return _REFUSED_BY_DATABASE[code]
         if code:
             return _known(request, error)

@@ -42,6 +42,9 @@ class Settings(BaseSettings):
         default=False, description="One owner on this machine, signed in by the link that `up` prints. Loopback only."
     )
     upload_limit_bytes: int = Field(20 * 1024**3, description="Largest upload taken, bytes.")
+    superadmin_email: str = Field(
+        "", description="Who signs in with this address may make themselves a superadmin, once users are there. Unset: nobody."
+    )
 
     # Ingest
     watch_folder: Path | None = Field(

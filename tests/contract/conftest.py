@@ -17,7 +17,9 @@ from tests.contract.route import World
 def world(stack: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """One for the whole contract: its tests each make the rows they ask for, and look at no others."""
     storage = FolderStorage(tmp_path_factory.mktemp("contract") / "storage")
-    settings = Settings(local_mode=True, watch_owner="the-creative", redis_url="", _env_file=None)
+    settings = Settings(
+        local_mode=True, watch_owner="the-creative", superadmin_email="superadmin@example.com", redis_url="", _env_file=None
+    )
     with cloned(stack) as url, opened(url) as database:
         keys = {}
         with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:

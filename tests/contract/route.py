@@ -54,6 +54,10 @@ class World:
         """The id of another user."""
         return str(self.insert(users, "", role=role, **given))
 
+    def list_users(self) -> list[str]:
+        """The ids of all users."""
+        return list(self.connection.scalars(select(users.c.id)))
+
     def row(self, table: Table, key: object) -> RowMapping:
         """A row as the database has it now."""
         column = next(iter(table.primary_key))
