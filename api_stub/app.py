@@ -28,6 +28,7 @@ from api_stub import (
     tus,
     uploads,
     videos,
+    workbook,
 )
 from api_stub.dashboard import pages
 from core.nudge import Listener
@@ -77,6 +78,7 @@ def create_app(database: Database, storage: Storage, settings: Settings) -> Fast
         providers,
         schema,
         search,
+        workbook,
     ):
         app.include_router(module.router)
     for router in resources.routers:

@@ -154,12 +154,12 @@ def _conditions(table: Table, given: Mapping[str, Any]) -> list[ColumnElement[bo
 
 
 def _shown(resource: Resource) -> type[BaseModel]:
-    fields: dict[str, Any] = {column.name: (_reading_kind(column), ...) for column in resource.shown}
+    fields: dict[str, Any] = {column.name: (reading_kind(column), ...) for column in resource.shown}
     return create_model(_model_name(resource.one), **fields)
 
 
 def _asked(resource: Resource) -> type[BaseModel]:
-    fields: dict[str, Any] = {name: (_kind(resource.table.c[name]) | None, None) for name in resource.filters}
+    fields: dict[str, Any] = {name: (writing_kind(resource.table.c[name]) | None, None) for name in resource.filters}
     fields["cursor"] = (_Name | None, Field(None, description="The `next_cursor` of the page before."))
     fields["limit"] = (int, Field(50, ge=1, le=MOST))
     return create_model(f"{_model_name(resource.one)}Query", __config__=ConfigDict(extra="forbid"), **fields)
@@ -170,18 +170,19 @@ def _sent(resource: Resource, prefix: str, needed: tuple[str, ...]) -> type[Base
     fields: dict[str, Any] = {}
     for name in named:
         column = resource.table.c[name]
-        kind = _kind(column) if name in needed or not column.nullable else _kind(column) | None
+        kind = writing_kind(column) if name in needed or not column.nullable else writing_kind(column) | None
         fields[name] = (kind, ...) if name in needed else (kind, None)
     return create_model(f"{prefix}{_model_name(resource.one)}", __config__=ConfigDict(extra="forbid"), **fields)
 
 
-def _reading_kind(column: Column[Any]) -> Any:  # noqa: ANN401  (a type)
+def reading_kind(column: Column[Any]) -> Any:  # noqa: ANN401  (a type)
     """Wider than what may be written: earlier databases hold other words, and documents of any kind."""
     kind = Any if isinstance(column.type, JSONB) else _plain_kind(column)
     return kind | None if column.nullable else kind
 
 
-def _kind(column: Column[Any]) -> Any:  # noqa: ANN401  (a type)
+def writing_kind(column: Column[Any]) -> Any:  # noqa: ANN401  (a type)
+    """What may be written there."""
     words: type[StrEnum] | None = column.info.get("words")
     if words:
         return Literal[tuple(words)]

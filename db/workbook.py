@@ -93,6 +93,11 @@ def _recounted(session: Session, row: RowMapping) -> Iterator[None]:
     _recount(session, _ensure_progress(session, user_id, company_id), user_id, company_id)
 
 
+def find_progress(session: Session, *, user_id: str, company_id: int | None = None) -> RowMapping | None:
+    """How far the workbook is, or None before it is begun."""
+    return find_row(session, tables.workbook_progress, *_whose(tables.workbook_progress, user_id, company_id))
+
+
 def get_progress(session: Session, *, user_id: str, company_id: int | None = None) -> RowMapping:
     """How far the workbook is; one that was not begun is begun."""
     _take_turns(session, user_id, company_id)
@@ -103,6 +108,12 @@ def archive(session: Session, *, user_id: str, company_id: int | None = None) ->
     """Put the workbook away; saving a section takes it out again."""
     progress = get_progress(session, user_id=user_id, company_id=company_id)
     return update_row(session, tables.workbook_progress, progress["id"], {"status": WorkbookStatus.ARCHIVED})
+
+
+def reopen(session: Session, *, user_id: str, company_id: int | None = None) -> RowMapping:
+    """Take the workbook out, and count anew how far it is; one that was not begun is begun."""
+    progress = get_progress(session, user_id=user_id, company_id=company_id)
+    return _recount(session, progress, user_id, company_id)
 
 
 def add_coaching(session: Session, values: Mapping[str, Any], *, user_id: str, company_id: int | None = None) -> RowMapping:
@@ -151,7 +162,7 @@ def _ensure_progress(session: Session, user_id: str, company_id: int | None) -> 
     return found or insert_row(session, table, {"user_id": user_id, "company_id": company_id, "completed_sections": []})
 
 
-def _recount(session: Session, progress: RowMapping, user_id: str, company_id: int | None) -> None:
+def _recount(session: Session, progress: RowMapping, user_id: str, company_id: int | None) -> RowMapping:
     done = [section for section in SECTIONS if _is_complete(session, section, user_id, company_id)]
     everything = len(done) == len(SECTIONS)
     values = {
@@ -160,7 +171,7 @@ def _recount(session: Session, progress: RowMapping, user_id: str, company_id: i
         "status": WorkbookStatus.COMPLETED if everything else WorkbookStatus.IN_PROGRESS,
         "last_updated": func.now(),
     }
-    update_row(session, tables.workbook_progress, progress["id"], values)
+    return update_row(session, tables.workbook_progress, progress["id"], values)
 
 
 def _is_complete(session: Session, section: str, user_id: str, company_id: int | None) -> bool:
