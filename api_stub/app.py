@@ -13,6 +13,7 @@ from api_stub import (
     admin,
     auth,
     batches,
+    coach,
     confidentiality,
     events,
     health,
@@ -79,6 +80,7 @@ def create_app(database: Database, storage: Storage, settings: Settings) -> Fast
         schema,
         search,
         workbook,
+        coach,
     ):
         app.include_router(module.router)
     for router in resources.routers:

@@ -77,6 +77,9 @@ class Settings(BaseSettings):
         "", description="Model that places texts by meaning, for search. Unset: search goes by words, in the database."
     )
 
+    coach_wait_seconds: float = Field(
+        25.0, ge=0, description="How long a request of an earlier client waits for the coach; then it is told to ask again."
+    )
     review_budget_tokens: int = Field(
         200_000, ge=0, description="Tokens that a model may read for one confidentiality check; what is left is told as unread."
     )

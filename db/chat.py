@@ -47,6 +47,23 @@ def list_messages(session: Session, conversation_id: int, *, after: int = 0, lim
     return list(session.execute(statement).mappings())
 
 
+def list_messages_before(session: Session, conversation_id: int, message_id: int, *, limit: int) -> list[RowMapping]:
+    """The last messages with words before this one, in the order in which they were said."""
+    said = (messages.c.conversation_id == conversation_id, messages.c.id < message_id, messages.c.content != "")
+    newest = select(messages).where(*said).order_by(messages.c.id.desc()).limit(limit)
+    return list(session.execute(newest).mappings())[::-1]
+
+
+def set_message(session: Session, message_id: int, content: str) -> RowMapping:
+    """Write what a message says by now. Raises NotFound, Refused."""
+    return update_row(session, messages, message_id, {"content": content})
+
+
+def get_message(session: Session, message_id: int) -> RowMapping:
+    """One message. Raises NotFound."""
+    return get_row(session, messages, message_id)
+
+
 def insert_search(
     session: Session, query: str, results: Sequence[Mapping[str, Any]], *, user_id: str, company_id: int | None = None
 ) -> RowMapping:

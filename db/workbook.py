@@ -98,6 +98,36 @@ def find_progress(session: Session, *, user_id: str, company_id: int | None = No
     return find_row(session, tables.workbook_progress, *_whose(tables.workbook_progress, user_id, company_id))
 
 
+def save_draft(
+    session: Session,
+    section: str,
+    own: Mapping[str, Any],
+    where_empty: Mapping[str, Any],
+    *,
+    user_id: str,
+    company_id: int | None = None,
+    area: BusinessArea = BusinessArea.OVERALL,
+) -> list[str]:
+    """Write what was drafted: `own` columns always, the others only where nothing is written; returns those that were filled.
+
+    A person who writes at the same time is waited for, so that nothing of theirs is replaced. Raises NotFound, Invalid.
+    """
+    table = _table(section)
+    require_only([*own, *where_empty], {column.name for column in table.columns} - _KEPT_BY_US)
+    _take_turns(session, user_id, company_id)
+    progress = _ensure_progress(session, user_id, company_id)
+    row = find_row(session, table, *_whose(table, user_id, company_id), *_of_area(table, area))
+    if row is None:
+        of_area = {"business_area": area} if _of_area(table, area) else {}
+        row = insert_row(
+            session, table, {"user_id": user_id, "company_id": company_id, "workbook_id": progress["id"], **of_area}
+        )
+    row = session.execute(select(table).where(table.c.id == row["id"]).with_for_update()).mappings().one()
+    filled = {name: value for name, value in where_empty.items() if value and not row[name]}
+    update_row(session, table, row["id"], {**own, **filled})
+    return list(filled)
+
+
 def get_progress(session: Session, *, user_id: str, company_id: int | None = None) -> RowMapping:
     """How far the workbook is; one that was not begun is begun."""
     _take_turns(session, user_id, company_id)

@@ -18,7 +18,12 @@ def world(stack: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     """One for the whole contract: its tests each make the rows they ask for, and look at no others."""
     storage = FolderStorage(tmp_path_factory.mktemp("contract") / "storage")
     settings = Settings(
-        local_mode=True, watch_owner="the-creative", superadmin_email="superadmin@example.com", redis_url="", _env_file=None
+        local_mode=True,
+        watch_owner="the-creative",
+        superadmin_email="superadmin@example.com",
+        redis_url="",
+        coach_wait_seconds=0,
+        _env_file=None,
     )
     with cloned(stack) as url, opened(url) as database:
         keys = {}
