@@ -14,6 +14,7 @@ from api_stub import (
     auth,
     batches,
     coach,
+    companies,
     confidentiality,
     events,
     health,
@@ -81,6 +82,7 @@ def create_app(database: Database, storage: Storage, settings: Settings) -> Fast
         search,
         workbook,
         coach,
+        companies,
     ):
         app.include_router(module.router)
     for router in resources.routers:

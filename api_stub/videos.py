@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from typing_extensions import TypedDict  # pydantic needs this one before Python 3.12
 
 from api_stub.auth import DatabaseHere, StorageHere, User
-from api_stub.contract import LARGEST_ID, Cursor, Id, Limit, Shown, link_next
+from api_stub.contract import LARGEST_ID, Cursor, Id, Limit, Sent, Shown, link_next
 from core.storage import Storage
 from db import jobs, uploads, videos
 from db.engine import Database
@@ -150,6 +150,22 @@ def patch_video(video_id: Id, wanted: Annotated[dict[str, Any], Body()], user: U
         _check_order(row["trim_start_ms"], row["trim_end_ms"], "trimEndMs must be later than trimStartMs")
         _check_order(row["start_sec"], row["end_sec"], "endSec must be later than startSec")
         return show(session, [row])[0]
+
+
+class Trim(Sent):
+    """Where a video begins and ends when it is published; what is left out is nowhere."""
+
+    trim_start_ms: _Count | None = None
+    trim_end_ms: _Count | None = None
+
+
+@router.patch("/{video_id}/trim")
+def patch_trim(video_id: Id, trim: Trim, user: User, database: DatabaseHere) -> Video:
+    """Set both ends at once."""
+    _check_order(trim.trim_start_ms, trim.trim_end_ms, "trimEndMs must be later than trimStartMs")
+    with database.tenant(user) as session:
+        videos.update_video(session, video_id, **trim.model_dump())
+        return show_one(session, video_id)
 
 
 def _read_changes(wanted: dict[str, Any]) -> _Changes:

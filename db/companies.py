@@ -29,9 +29,9 @@ def insert_company(session: Session, name: str, *, owner_id: str, **details: obj
     return insert_row(session, companies, {"name": name, "owner_id": owner_id, **details})
 
 
-def list_companies(session: Session, *, before: int | None = None, limit: int = 50) -> list[RowMapping]:
-    """Those that the user belongs to, newest first."""
-    return list_rows(session, companies, before=before, limit=limit)
+def list_companies(session: Session, *, before: int | None = None, limit: int = 50, more: bool = False) -> list[RowMapping]:
+    """Those that the user belongs to, newest first. With `more`, one over the limit tells that there is one."""
+    return list_rows(session, companies, before=before, limit=limit, more=more)
 
 
 def update_company(session: Session, company_id: int, values: Mapping[str, Any]) -> RowMapping:

@@ -26,6 +26,19 @@ def is_kept(world: World, arguments: Arguments, answer) -> None:
     assert world.row(videos, answer.json()["id"])["status"] == "uploading"
 
 
+def a_trimmed_video(world: World, owner: str) -> Arguments:
+    return {"video_id": world.insert(videos, owner, trim_start_ms=100, trim_end_ms=200)}
+
+
+def one_that_is_not_there(world: World, owner: str) -> Arguments:
+    return {"video_id": 2**31 - 1}
+
+
+def is_trimmed_at_its_start_alone(world: World, arguments: Arguments, answer) -> None:
+    row = world.row(videos, arguments["video_id"])
+    assert (row["trim_start_ms"], row["trim_end_ms"]) == (1500, None)
+
+
 def is_renamed(world: World, arguments: Arguments, answer) -> None:
     assert answer.json()["title"] == world.row(videos, arguments["video_id"])["title"] == "A better one"
 
@@ -33,7 +46,6 @@ def is_renamed(world: World, arguments: Arguments, answer) -> None:
 AWAITED: set[str] = {
     "POST /videos/:id/speaker-image",
     "POST /videos/:id/upload-thumbnail",
-    "PATCH /videos/:id/trim",
 }
 
 ROUTES = [
@@ -50,5 +62,21 @@ ROUTES = [
         also=is_renamed,
         others=404,
         bad=(({"userId": "the-admin"}, 400), ({"privacyStatus": "secret"}, 400), ([], 400), (b"{", 400)),
+    ),
+    Route(
+        method="PATCH",
+        path="/api/videos/{video_id}/trim",
+        arrange=a_trimmed_video,
+        body={"trimStartMs": 1500.0},
+        keys=VIDEO,
+        also=is_trimmed_at_its_start_alone,
+        others=404,
+        bad=(
+            ({"trimStartMs": -1}, 400),
+            ({"trimStartMs": 2000, "trimEndMs": 2000}, 400),
+            ({"trimEndMs": "late"}, 400),
+            ([], 400),
+        ),
+        refusals=((one_that_is_not_there, 404),),
     ),
 ]
