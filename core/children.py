@@ -16,6 +16,7 @@ class Limits:
     open_files: int = 512
     deadline_seconds: float = 6 * 3600  # wall clock
     stall_seconds: float = 120  # wall clock without a line on standard output
+    loopback: bool = False  # 127.0.0.1, on which it alone listens; it has no other network even so
 
 
 @dataclass(frozen=True, slots=True)

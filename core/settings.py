@@ -94,6 +94,11 @@ class Settings(BaseSettings):
         "behind HTTPS_PROXY.",
     )
 
+    url_extractors: str = Field(
+        "generic,html5,youtube,vimeo,loom,wistia,dailymotion,streamable,archive.org,peertube",
+        description="Sites that videos are taken from by URL, by their names in yt-dlp; generic: files and pages of any site.",
+    )
+
     # Children
     sandbox: SandboxMode = Field(
         SandboxMode.AUTO, description="auto: isolate as far as the machine allows; required: refuse to start with less."

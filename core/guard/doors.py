@@ -109,6 +109,7 @@ class Door:
         wanted = self._guard.check_url(target)
         with self._guard.connect(wanted.host, wanted.port, timeout=_CONNECT_SECONDS) as outside:
             outside.sendall(_own_head(method, target, rest).encode("latin-1"))
+            inside.sendall(_closing(*read_head(outside).decode("latin-1").split("\r\n", 1)).encode("latin-1"))
             self._carry(inside, outside)
 
     def _carry(self, inside: socket.socket, outside: socket.socket) -> None:
@@ -132,10 +133,15 @@ class Door:
 
 
 def _own_head(method: str, target: str, rest: str) -> str:
-    """The head that the server itself is sent: its own path, and one request only."""
+    """The head that the server itself is sent: with its own path."""
     parts = urlsplit(target)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return _closing(f"{method} {path} HTTP/1.1", rest)
+
+
+def _closing(line: str, rest: str) -> str:
+    """A head that says to both sides: one request, then the connection ends. Without that, a client may send a second one in vain."""
     kept = [
         line for line in rest.split("\r\n") if line and not line.lower().startswith(("connection:", "proxy-", "keep-alive:"))
     ]
-    return "\r\n".join([f"{method} {path} HTTP/1.1", *kept, "Connection: close", "", ""])
+    return "\r\n".join([line, *kept, "Connection: close", "", ""])

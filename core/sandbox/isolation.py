@@ -93,7 +93,7 @@ def _ways(folder: str) -> Iterator[Plan]:
 def _plan(folder: str, *, namespaces: bool, user_namespace: bool, identity: tuple[int, int] | None) -> Plan:
     return Plan(
         argv=["true"], folder=(os.path.realpath(folder), folder), limits={},
-        namespaces=namespaces, user_namespace=user_namespace, identity=identity,
+        namespaces=namespaces, user_namespace=user_namespace, loopback=False, identity=identity,
         cell=cell("true", Path(folder), (), ()) if namespaces else EMPTY,
     )  # fmt: skip
 

@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import os
+import struct
 import sys
 from typing import Any
 
@@ -24,6 +25,10 @@ MS_BIND = 4096
 MS_REC = 16384
 MS_PRIVATE = 1 << 18
 _MNT_DETACH = 2
+
+_SIOCGIFFLAGS = 0x8913
+_SIOCSIFFLAGS = 0x8914
+_IFF_UP = 1
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
@@ -77,6 +82,16 @@ def detach(target: str) -> None:
 def set_host_name(name: str) -> None:
     """The host name of this UTS namespace."""
     _call("sethostname", name.encode(), ctypes.c_size_t(len(name)))
+
+
+def raise_loopback() -> None:
+    """Let programs of this network namespace reach each other, and nobody else, by 127.0.0.1."""
+    import fcntl
+    import socket
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        name, flags = struct.unpack("16sh", fcntl.ioctl(any_socket, _SIOCGIFFLAGS, struct.pack("16sh", b"lo", 0))[:18])
+        fcntl.ioctl(any_socket, _SIOCSIFFLAGS, struct.pack("16sh", name, flags | _IFF_UP))
 
 
 def die_with_parent(signal_number: int) -> None:

@@ -62,6 +62,8 @@ class Launcher:
     def _be_init(self) -> None:
         kernel.die_with_parent(signal.SIGKILL)  # if the launcher died before this line, the lifeline tells
         kernel.set_host_name("sandbox")
+        if self._plan["loopback"]:
+            kernel.raise_loopback()
         build_root(self._plan)
         kernel.hide_memory()
         reaper = Reaper()

@@ -19,6 +19,7 @@ class Plan(TypedDict):
     identity: tuple[int, int] | None  # user and group to become; None: stay who we are
     namespaces: bool
     user_namespace: bool
+    loopback: bool  # the namespace's own, for a child that relays between its parts
     cell: Cell  # empty without namespaces
     limits: dict[str, int]  # by the name of the rlimit in module `resource`
 

@@ -82,6 +82,7 @@ class Sandbox:
             identity=identity,
             namespaces=self._isolation.mount,
             user_namespace=self._isolation.user,
+            loopback=limits.loopback,
             cell=cell(argv[0], folder, checked, self._programs) if self._isolation.mount else EMPTY,
             limits=_rlimits(limits),
         )

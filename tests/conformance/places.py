@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from http.server import BaseHTTPRequestHandler
 from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,14 +12,19 @@ from uuid import uuid4
 
 import pytest
 
+from core.guard import Guard
 from core.storage import FolderStorage
 from pipelines.providers import dropbox, google_drive
 from pipelines.providers.base import VideoProvider, Wanted
 from pipelines.providers.folder import Folder, list_videos
 from pipelines.providers.upload import Upload
+from pipelines.providers.url import Url
+from pipelines.providers.url.direct import find_file
+from tests.sites import files, say, site
 from tests.twins.google import DRIVE_SCOPES, drive, upload
 from twins.running import Twins
 
+_MANY_BYTES = 1 << 30
 Put = Callable[[str, bytes], Wanted]  # a file by this name, or its next version
 
 
@@ -126,6 +132,32 @@ def _ranges(twins: Twins, twin: str, part: str) -> list[str | None]:
     return [seen["headers"].get("range") for seen in twins.seen(twin) if part in seen["request"]]
 
 
+@contextmanager
+def at_a_url(_request: pytest.FixtureRequest) -> Iterator[Place]:
+    """Files of a web server; what makes a page a video is tested with the provider itself."""
+    content: dict[str, tuple[str, bytes]] = {}
+    seen: list[str | None] = []
+    away: list[object] = []
+    serve = files(content, seen)
+    guard = Guard(["127.0.0.0/8"])
+
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        (say(b"later", status=503) if away and away.pop() else serve)(request)  # to HEAD, and to GET after it
+
+    with site(answer) as url:
+
+        def put(name: str, body: bytes) -> Wanted:
+            content["/video"] = ("video/mp4", body)
+            wanted = Wanted(f"{url}/video", name, len(body), None)
+            with find_file(wanted, guard, _MANY_BYTES) as file:
+                assert file is not None
+                return replace(wanted, version=file.version)
+
+        yield Place(
+            Url(guard), put, lambda _wanted: content.clear(), away=lambda: away.extend([True] * 2), ranges=lambda: list(seen)
+        )
+
+
 PLACES: Mapping[str, Any] = SimpleNamespace(
-    folder=folder, upload=uploaded, google_drive=in_google_drive, dropbox=in_dropbox
+    folder=folder, upload=uploaded, google_drive=in_google_drive, dropbox=in_dropbox, url=at_a_url
 ).__dict__

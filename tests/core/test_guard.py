@@ -14,46 +14,15 @@ from hypothesis import strategies as st
 from core.errors import Misconfigured, Refused, Transient
 from core.guard import Guard, fetch
 from core.guard.doors import Door
+from tests.sites import say, site
 
 LOCAL = Guard(["127.0.0.0/8"])
 STRICT = Guard()
-Handler = Callable[[http.server.BaseHTTPRequestHandler], None]
 NOT_PUBLIC = [
     *map(ip_network, ("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12")),
     *map(ip_network, ("192.168.0.0/16", "198.18.0.0/15", "224.0.0.0/4", "240.0.0.0/4", "::1/128", "fc00::/7", "fe80::/10")),
     *map(ip_network, ("ff00::/8", "fec0::/10", "::ffff:7f00:0/104", "64:ff9b::a00:0/104", "2002:7f00::/24")),
 ]
-
-
-@contextlib.contextmanager
-def site(answer: Handler) -> Iterator[str]:
-    """A server on loopback; its URL without a slash at the end."""
-
-    class Request(http.server.BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self) -> None:
-            with contextlib.suppress(OSError):
-                answer(self)
-
-        def log_message(self, *_: object) -> None: ...
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Request) as server:
-        server.daemon_threads = True
-        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-
-
-def say(body: bytes, *, status: int = 200, **headers: str) -> Handler:
-    def answer(request: http.server.BaseHTTPRequestHandler) -> None:
-        request.send_response(status)
-        for name, value in {"Content-Length": str(len(body)), **headers}.items():
-            request.send_header(name.replace("_", "-"), value)
-        request.end_headers()
-        request.wfile.write(body)
-
-    return answer
 
 
 def opened(guard: Guard, url: str) -> None:

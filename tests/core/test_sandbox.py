@@ -163,6 +163,16 @@ class TestWhatItSees:
         """
         assert told(sandbox.run(python(code), folder=folder)) == "0"
 
+    @needs_namespaces
+    def test_loopback_where_it_is_asked_for_is_its_own(self, sandbox: Sandbox, folder: Path):
+        code = CONNECT + (
+            'here = socket.create_server(("127.0.0.1", 0))\n'
+            "print(*(connect(socket.AF_INET, ('127.0.0.1', port)) for port in (here.getsockname()[1], int(sys.argv[1]))))"
+        )
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            ended = sandbox.run(python(code, server.getsockname()[1]), folder=folder, limits=Limits(loopback=True))
+        assert told(ended) == "connected ConnectionRefusedError"
+
     @needs_filter
     def test_no_socket_that_namespaces_do_not_cover(self, sandbox: Sandbox, folder: Path):
         code = CONNECT + "print(connect(getattr(socket, 'AF_VSOCK', 40), (2, 1)))"
