@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +21,8 @@ from core.log import configure_log
 from core.sandbox.isolation import isolation
 from core.sandbox.run import Sandbox
 from core.settings import Settings
-from pipelines.providers import ffmpeg, rules, whisper
+from pipelines.providers import ffmpeg, ocr, rules, whisper
+from pipelines.providers.language import get_language
 from pipelines.providers.sample import SAMPLES
 from pipelines.transcript import Transcript, Word
 
@@ -39,7 +41,9 @@ def doctor(options: argparse.Namespace) -> int:
         ("ffprobe", _probe_sample),
         ("ffmpeg", _encode_sample),
         ("speech", _listen),
+        ("screen", _read_screen),
         ("review", _review),
+        ("language", _language),
         ("sandbox", _isolation),
         ("disk", lambda: _room(home)),
     ]
@@ -118,6 +122,32 @@ def _review() -> str:
     if found.clear:
         raise Misconfigured("the rules did not find a spoken password: the installation is damaged, clone it again")
     return f"{found.model_used} finds a spoken password"
+
+
+def _read_screen() -> str:
+    with _run() as (run, folder):
+        source = SAMPLES / "clear.mp4"
+        taken = ffmpeg.take_pictures(run, source, ffmpeg.probe(run, source), folder / "screen", most=1)
+        screen = ocr.read_pictures(run, taken, threads=Settings().whisper_threads, progress=lambda _share: None)
+    lines = sum(len(frame.lines) for frame in screen.frames)
+    if not lines:
+        raise Misconfigured(
+            f"{screen.engine} read nothing on the sample's first slide: remove .venv and run ./askstephen again"
+        )
+    return f"{screen.engine} reads {lines} lines of the sample's first slide"
+
+
+@dataclass(frozen=True)
+class _Alive:
+    is_alive: bool
+
+
+def _language() -> str:
+    language = get_language(Settings())
+    if language.is_offline:
+        return f"{language.name} (set OPENAI_API_KEY or OPENAI_BASE_URL for one)"
+    language.ask(_Alive, "Answer that you are alive.", "doctor", by_rules=lambda: _Alive(is_alive=True))
+    return f"{language.name} answers in the asked form"
 
 
 def _isolation() -> str:

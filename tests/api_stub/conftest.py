@@ -24,7 +24,9 @@ MIB = 1 << 20
 
 @pytest.fixture
 def config() -> Settings:
-    return Settings(local_mode=True, upload_limit_bytes=100 * MIB, watch_owner="", redis_url="", _env_file=None)
+    return Settings(
+        local_mode=True, upload_limit_bytes=100 * MIB, watch_owner="", redis_url="", coach_wait_seconds=5, _env_file=None
+    )
 
 
 @pytest.fixture

@@ -11,6 +11,9 @@ from pipelines.transcript import Transcript, Word
 from pipelines.transcript.screen import Frame, Screen
 
 
+_SAME_LETTERS = 24  # that begin a quote: some rules quote to the end of the sentence, and a screen has other words behind
+
+
 def screen_findings(screen: Screen, policy: Policy, duration_seconds: float) -> list[Finding]:
     """What the rules find on the screen, as long as it stood there, not yet merged."""
     return [_finding(piece, policy, duration_seconds) for piece in _continued(screen.frames)]
@@ -22,7 +25,7 @@ def _continued(frames: Sequence[Frame]) -> list[Evidence]:
     gone: list[Evidence] = []
     for frame in frames:
         for piece in _evidence(frame):
-            key = piece.rule, "".join(piece.quoted.lower().split())
+            key = piece.rule, "".join(piece.quoted.lower().split())[:_SAME_LETTERS]
             before = standing.get(key)
             if before is not None and piece.start_seconds <= before.end_seconds:
                 standing[key] = replace(before, end_seconds=max(before.end_seconds, piece.end_seconds))
@@ -36,7 +39,8 @@ def _continued(frames: Sequence[Frame]) -> list[Evidence]:
 def _evidence(frame: Frame) -> list[Evidence]:
     """What is found in one frame: all of its words stand there at the same time."""
     words = tuple(Word(text, frame.start_seconds, frame.end_seconds, 1.0) for text in frame.text.split())
-    return list_evidence(spoken(Transcript(words, (), frame.end_seconds, "en", "screen")))
+    found = list_evidence(spoken(Transcript(words, (), frame.end_seconds, "en", "screen")))
+    return [replace(piece, end_seconds=min(piece.end_seconds, frame.end_seconds)) for piece in found]
 
 
 def _finding(piece: Evidence, policy: Policy, duration_seconds: float) -> Finding:
