@@ -10,7 +10,6 @@ from pipelines.providers.rules.spoken import Evidence, spoken
 from pipelines.transcript import Transcript, Word
 from pipelines.transcript.screen import Frame, Screen
 
-
 _SAME_LETTERS = 24  # that begin a quote: some rules quote to the end of the sentence, and a screen has other words behind
 
 
