@@ -16,6 +16,14 @@ class SandboxMode(StrEnum):
     REQUIRED = "required"
 
 
+class PublishTo(StrEnum):
+    """Where videos are published."""
+
+    AUTO = "auto"
+    YOUTUBE = "youtube"
+    OUTBOX = "outbox"
+
+
 class Settings(BaseSettings):
     """Read once per process from the environment (and a `.env` file in the working folder)."""
 
@@ -99,6 +107,19 @@ class Settings(BaseSettings):
         description="Sites that videos are taken from by URL, by their names in yt-dlp; generic: files and pages of any site.",
     )
 
+    # Publishing
+    publish_to: PublishTo = Field(
+        PublishTo.AUTO,
+        description="youtube, outbox (a folder), or auto: YouTube for who has connected an account, else the outbox.",
+    )
+    publish_folder: Path | None = Field(None, description="The outbox. Unset: the folder `published` of the home.")
+    publish_chunk_bytes: int = Field(
+        4 << 20,
+        ge=256 << 10,
+        multiple_of=256 << 10,
+        description="Bytes sent to YouTube in one request, which may take 30 s: less where the line is slow.",
+    )
+
     # Children
     sandbox: SandboxMode = Field(
         SandboxMode.AUTO, description="auto: isolate as far as the machine allows; required: refuse to start with less."
@@ -151,6 +172,11 @@ class Settings(BaseSettings):
     def scratch(self) -> Path:
         """Where running attempts write."""
         return self.attempts_folder or self.home / "attempts"
+
+    @property
+    def published(self) -> Path:
+        """The outbox."""
+        return self.publish_folder or self.home / "published"
 
     @property
     def watched(self) -> Path:

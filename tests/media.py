@@ -165,6 +165,12 @@ def tone_time(path: Path) -> float:
         return _first(Path(name, "sound"), above=-40)
 
 
+def count_frames(path: Path) -> int:
+    """How many frames of its picture decode."""
+    lines = ffmpeg("-i", f"file:{path}", "-map", "0:v", "-f", "framecrc", "-").decode().splitlines()
+    return sum(not line.startswith("#") for line in lines)
+
+
 def _printed(key: str, file: str) -> str:
     return f"metadata=print:key={key}:file={file}"
 

@@ -37,7 +37,8 @@ def test_an_upload_is_processed_updated_and_found(twins: Twins) -> None:
     made = insert(client).execute()
     assert set(made) == {"kind", "id", "etag", "snippet", "status"}
     assert (made["status"]["privacyStatus"], made["status"]["uploadStatus"]) == ("private", "uploaded")
-    client.videos().list(part="status", id=made["id"]).execute()
+    first = client.videos().list(part="status", id=made["id"]).execute()["items"][0]
+    assert first["status"]["uploadStatus"] == "uploaded"
     read = client.videos().list(part="status,processingDetails", id=made["id"]).execute()["items"][0]
     assert (read["status"]["uploadStatus"], read["processingDetails"]["processingStatus"]) == ("processed", "succeeded")
     body = {"id": made["id"], "snippet": {"title": "Better", "categoryId": "22"}, "status": {"privacyStatus": "public"}}

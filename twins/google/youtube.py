@@ -113,10 +113,11 @@ class YouTube(GoogleApi):
         rows = [(key, kept) for key in call.listed("id") if (kept := self._videos.get(key)) and _visible(kept, call.account)]
         found = [_parts(kept["video"], call.listed("part")) for _, kept in rows]
         for key, kept in rows:
-            if kept["video"]["status"]["uploadStatus"] == "uploaded":
-                kept["video"]["status"]["uploadStatus"] = "processed"
-                kept["video"]["processingDetails"] = {"processingStatus": "succeeded"}
-                self._videos[key] = kept
+            video = kept["video"]
+            if video["status"]["uploadStatus"] == "uploaded":  # what was found is told as it was
+                done = {"status": {**video["status"], "uploadStatus": "processed"}}
+                processed = {**video, **done, "processingDetails": {"processingStatus": "succeeded"}}
+                self._videos[key] = {**kept, "video": processed}
         return {"kind": "youtube#videoListResponse", "items": found, "pageInfo": _page_info(found)}
 
     def _update(self, call: Call) -> Record:

@@ -2,6 +2,7 @@
 
 from pipelines.providers.ffmpeg.audio import extract_audio
 from pipelines.providers.ffmpeg.build import Build, build_info
+from pipelines.providers.ffmpeg.cut import Cut, make_cut
 from pipelines.providers.ffmpeg.facts import Audio, Probe, Video
 from pipelines.providers.ffmpeg.frames import Pictures, take_pictures
 from pipelines.providers.ffmpeg.ladder import Ladder, make_ladder
@@ -12,6 +13,7 @@ from pipelines.providers.ffmpeg.verify import Verification, verify_ladder
 __all__ = [
     "Audio",
     "Build",
+    "Cut",
     "Ladder",
     "Pictures",
     "Probe",
@@ -20,6 +22,7 @@ __all__ = [
     "Video",
     "build_info",
     "extract_audio",
+    "make_cut",
     "make_ladder",
     "probe",
     "take_pictures",

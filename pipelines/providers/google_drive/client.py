@@ -39,7 +39,7 @@ class Drive:
     """An account's Drive. Only within `open_drive`."""
 
     def __init__(self, credentials: "Credentials") -> None:
-        from google_auth_httplib2 import AuthorizedHttp  # type: ignore[import-untyped]
+        from google_auth_httplib2 import AuthorizedHttp
         from googleapiclient.discovery import build
         from googleapiclient.http import build_http
 
@@ -90,7 +90,7 @@ def translated() -> Iterator[None]:
     """Errors of the client, of its transports and of the connection in our own words."""
     from google.auth.exceptions import GoogleAuthError
     from googleapiclient.errors import HttpError
-    from httplib2 import HttpLib2Error  # type: ignore[import-untyped]
+    from httplib2 import HttpLib2Error
 
     try:
         yield
