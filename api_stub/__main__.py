@@ -23,7 +23,13 @@ def main() -> None:
             f"HOST={config.host} is not loopback, where local mode ends: set HOST=127.0.0.1 or LOCAL_MODE=false"
         )
     nudge = Nudge(config.redis_url.get_secret_value())
-    database = Database(config.database_url.get_secret_value(), connections=10, nudge=nudge, settle=settle)
+    database = Database(
+        config.database_url.get_secret_value(),
+        connections=10,
+        nudge=nudge,
+        settle=settle,
+        statement_seconds=config.request_statement_seconds,
+    )
     app = create_app(database, open_storage(config), config)
     uvicorn.run(app, host=config.host, port=config.port, log_config=None, access_log=False, timeout_graceful_shutdown=5)
 

@@ -34,7 +34,9 @@ from api_stub import (
     workbook,
 )
 from api_stub.dashboard import pages
+from api_stub.door import Door
 from core.nudge import Listener
+from core.rates import Quota, Rates
 from core.settings import Settings
 from core.storage import Storage
 from db.engine import Database
@@ -48,10 +50,13 @@ def create_app(database: Database, storage: Storage, settings: Settings) -> Fast
     """
     live = events.Live(database, Listener(settings.redis_url.get_secret_value()))
 
+    rates = Rates("" if settings.local_mode else settings.redis_url.get_secret_value())
+
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         yield
         live.stop()
+        rates.close()
 
     app = FastAPI(
         title="AskStephen job platform",
@@ -63,6 +68,8 @@ def create_app(database: Database, storage: Storage, settings: Settings) -> Fast
         generate_unique_id_function=_operation_id,
     )
     app.state.database, app.state.storage, app.state.settings, app.state.live = database, storage, settings, live
+    app.state.rates, app.state.quotas = rates, quotas(settings)
+    app.add_middleware(Door, rates=rates, address=app.state.quotas["address"])
     app.add_middleware(auth.Guard, local=settings.local_mode)
     problems.install(app)
     for module in (
@@ -95,6 +102,15 @@ def create_app(database: Database, storage: Storage, settings: Settings) -> Fast
     app.include_router(pages.router)
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "dashboard" / "static"), name="static")
     return app
+
+
+def quotas(settings: Settings) -> dict[str, Quota]:
+    """How much whoever asks may ask, by what is counted."""
+    return {
+        "address": Quota("address", settings.address_requests_per_minute),
+        "user": Quota("user", settings.requests_per_minute),
+        "writes": Quota("writes", settings.writes_per_minute),
+    }
 
 
 def _operation_id(route: APIRoute) -> str:

@@ -19,6 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api_stub.door import RatesHere, count
 from api_stub.problems import internal, problem
 from core.ids import new_id
 from core.log import get_logger
@@ -165,7 +166,13 @@ def _unknown(words: str) -> HTTPException:
     return HTTPException(401, words, {"WWW-Authenticate": "Bearer"})
 
 
-User = Annotated[str, Depends(get_user)]
+def get_admitted(request: Request, user: Annotated[str, Depends(get_user)], rates: RatesHere) -> str:
+    """The id of the user who asks, who has not asked too often. Raises HTTP 401 and 429."""
+    count(request, user, rates)
+    return user
+
+
+User = Annotated[str, Depends(get_admitted)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,18 @@ class Settings(BaseSettings):
         default=False, description="One owner on this machine, signed in by the link that `up` prints. Loopback only."
     )
     upload_limit_bytes: int = Field(20 * 1024**3, description="Largest upload taken, bytes.")
+    requests_per_minute: int = Field(
+        600, ge=1, description="Requests that a user may make in a minute, with whichever key. Local mode counts nobody."
+    )
+    writes_per_minute: int = Field(
+        120, ge=1, description="Those of them that may change something; parts of uploads do not count."
+    )
+    address_requests_per_minute: int = Field(
+        1200, ge=1, description="Requests from one address in a minute; one with a wrong key counts forty times."
+    )
+    request_statement_seconds: float = Field(
+        10.0, gt=0, description="A statement of a request that takes longer is given up, and the request answered with 503."
+    )
     superadmin_email: str = Field(
         "", description="Who signs in with this address may make themselves a superadmin, once users are there. Unset: nobody."
     )

@@ -51,7 +51,12 @@ class Database:
         connections: int = 4,
         nudge: Callable[[], object] = lambda: None,
         settle: Callable[[Session, Mapping[UUID, str]], None] = lambda _session, _pipelines: None,
+        statement_seconds: float | None = None,
     ) -> None:
+        # Of each transaction, not of the connection: behind a pooler others use that too.
+        self._limits = (
+            () if statement_seconds is None else (f"SET LOCAL statement_timeout = {round(statement_seconds * 1000)}",)
+        )
         self._nudge = nudge  # called after each commit that moved a job
         self._settle = settle  # called before each commit that ended jobs or opened them again, with each one's pipeline
         self.engine = sqlalchemy.create_engine(
@@ -96,7 +101,7 @@ class Database:
     def _transaction(self, role: Role, user_id: str, *settings: str) -> Iterator[Session]:
         with Session(self._beginning_ourselves) as session, session.begin():
             who = _BEGIN.format(role=role.value, user_id=Literal(user_id).as_string())
-            _send(session.connection(), "; ".join((who, *settings)))
+            _send(session.connection(), "; ".join((who, *self._limits, *settings)))
             yield session
             while settled := session.info.pop(SETTLED, None):  # what follows a job may end another
                 self._settle(session, settled)
