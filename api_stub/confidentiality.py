@@ -3,21 +3,22 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 from sqlalchemy import RowMapping
 
-from api_stub.auth import DatabaseHere, User
+from api_stub.auth import DatabaseHere, User, in_area
 from api_stub.contract import Cursor, Id, Limit, Shown, link_next
 from api_stub.videos import Video, show
 from db import confidentiality, videos
 from db.confidentiality import Decision
 from db.engine import Database
+from db.permissions import Area
 from pipelines.confidentiality import start
 
-router = APIRouter(tags=["confidentiality"])
+router = APIRouter(tags=["confidentiality"], dependencies=[Depends(in_area(Area.STUDIO))])
 _PAGE = 50
 
 

@@ -3,18 +3,19 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from pydantic import AfterValidator, Field
 
-from api_stub.auth import DatabaseHere, SettingsHere, User
+from api_stub.auth import DatabaseHere, SettingsHere, User, in_area
 from api_stub.contract import Sent, Shown
 from api_stub.videos import show
 from db import chat, passages, videos
 from db.engine import Database
+from db.permissions import Area
 from pipelines.base import enqueue
 from pipelines.finding import Answer, Found, find
 
-router = APIRouter(prefix="/api/search", tags=["search"])
+router = APIRouter(prefix="/api/search", tags=["search"], dependencies=[Depends(in_area(Area.SEARCH))])
 
 
 def _not_blank(value: str) -> str:

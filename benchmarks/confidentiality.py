@@ -125,7 +125,7 @@ def screen() -> dict[str, Any]:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         taken = ffmpeg.take_pictures(run, source, probe, folder / "screen", most=60)
         between = resource.getrusage(resource.RUSAGE_CHILDREN)
-        read = ocr.read_pictures(run, taken, threads=2, progress=lambda _share: None)
+        read = ocr.read_pictures(run, taken, threads=1, progress=lambda _share: None)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
     findings = screen_findings(read, policy(), probe.duration_seconds)
     shown = json.loads((SAMPLES / "talk.spoken.json").read_text())["shown"]

@@ -104,7 +104,10 @@ class Settings(BaseSettings):
         200_000, ge=0, description="Tokens that a model may read for one confidentiality check; what is left is told as unread."
     )
     screen_pictures: int = Field(
-        60, ge=0, le=1000, description="Pictures of a video in which text on the screen is read, 1.2 s each; 0 switches it off."
+        60,
+        ge=0,
+        le=1000,
+        description="Pictures of a video in which text on the screen is read, a second each; 0 switches it off.",
     )
 
     # Guard

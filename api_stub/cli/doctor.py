@@ -128,7 +128,7 @@ def _read_screen() -> str:
     with _run() as (run, folder):
         source = SAMPLES / "clear.mp4"
         taken = ffmpeg.take_pictures(run, source, ffmpeg.probe(run, source), folder / "screen", most=1)
-        screen = ocr.read_pictures(run, taken, threads=Settings().whisper_threads, progress=lambda _share: None)
+        screen = ocr.read_pictures(run, taken, threads=1, progress=lambda _share: None)
     lines = sum(len(frame.lines) for frame in screen.frames)
     if not lines:
         raise Misconfigured(

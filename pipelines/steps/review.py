@@ -19,6 +19,8 @@ from pipelines.steps.words import load_transcript
 from pipelines.transcript import Transcript
 from pipelines.transcript.screen import Screen
 
+_READER_THREADS = 1  # it runs beside a transcode: a second one takes half as much CPU again
+
 
 @step(queue="ai", max_attempts=2, optional=True)
 def read_screen(ctx: Context) -> object:
@@ -32,7 +34,7 @@ def read_screen(ctx: Context) -> object:
     ctx.progress(0.0, "looking at the screen")
     taken = ffmpeg.take_pictures(ctx.run, source, found, ctx.folder / "screen", most=config.screen_pictures)
     screen = ocr.read_pictures(
-        ctx.run, taken, threads=config.whisper_threads, progress=lambda share: ctx.progress(share, "reading the screen")
+        ctx.run, taken, threads=_READER_THREADS, progress=lambda share: ctx.progress(share, "reading the screen")
     )
     key = ctx.key("screen.json")
     with ctx.storage.writer(key) as file:

@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 
-from db import confidentiality, jobs, videos
+from db import confidentiality, jobs, passages, videos
 from db.engine import Database
 from db.videos import INGESTED, FileKind
 from pipelines import ingest
@@ -55,6 +55,11 @@ def test_a_talk_comes_out_ready_with_everything_an_editor_needs(worker: Worker, 
         check = confidentiality.find_last_check(session, started.video_id)
     assert set(files) == INGESTED
     assert (row["confidentiality_status"], check["overall_status"], check["segments"]) == ("clear", "clear", [])
+    assert (check["ran"]["screen"]["pictures"] > 1, check["ran"]["language_model"]) == (True, None)
+    assert check["content_sha256"] == files[FileKind.SOURCE]["sha256"]
+    with worker.database.tenant(owner) as session:
+        [found] = passages.search_by_words(session, "sprinkling", passages.list_lexemes(session, "sprinkling"), most=9)
+    assert "quick sprinkle" in found["text"]
     assert worker.storage.local(files[FileKind.CAPTIONS_VTT]["key"]).read_text().startswith("WEBVTT")
     assert worker.storage.local(files[FileKind.POSTER]["key"]).read_bytes().startswith(b"\xff\xd8")
     assert not list(worker.scratch.iterdir())

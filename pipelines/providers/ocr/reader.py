@@ -20,7 +20,12 @@ def main(arguments: list[str]) -> int:
     from rapidocr import RapidOCR
 
     cv2.setNumThreads(int(threads))
-    settings = {"Global.log_level": "critical", "EngineConfig.onnxruntime.intra_op_num_threads": int(threads)}
+    settings = {
+        "Global.log_level": "critical",
+        "Global.use_cls": False,  # text on screens stands upright
+        "EngineConfig.onnxruntime.intra_op_num_threads": int(threads),
+        "EngineConfig.onnxruntime.inter_op_num_threads": 1,
+    }
     engine = RapidOCR(params=settings)
     for name in names:
         picture = cv2.imread(name)
