@@ -13,6 +13,7 @@ from api_stub import (
     admin,
     auth,
     batches,
+    clouds,
     coach,
     companies,
     confidentiality,
@@ -31,6 +32,7 @@ from api_stub import (
     tus,
     uploads,
     videos,
+    webhooks,
     workbook,
 )
 from api_stub.dashboard import pages
@@ -77,6 +79,8 @@ def create_app(database: Database, storage: Storage, settings: Settings) -> Fast
         health,
         jobs,
         batches,
+        clouds,
+        webhooks,
         events,
         from_url,
         videos,

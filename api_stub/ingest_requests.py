@@ -13,11 +13,12 @@ from api_stub.auth import DatabaseHere, SettingsHere, User
 from api_stub.contract import Cursor, Id, Limit, Shown, link_next
 from core.errors import Conflict
 from core.settings import Settings
-from db import jobs, status, users, videos
+from db import jobs, status, syncs, users, videos
 from db.base.videos import RequestStatus
 from db.engine import Database
 from pipelines import ingest
 from pipelines.providers.base import check_file_name, list_video_providers
+from pipelines.providers.clouds import list_clouds
 
 router = APIRouter(prefix="/api/ingest-requests", tags=["ingest requests"])
 # Its paths are storage keys: whoever could name one would read another user's video.
@@ -87,7 +88,17 @@ def post_ingest_requests(
     """Take in these files, all or none; each becomes a request, a video and a job."""
     _check_provider(provider, user, config)
     with database.tenant(user) as session:
-        return [_start(session, provider, wanted, user) for wanted in videos]
+        connection_id = _connection(session, provider, user)
+        return [_start(session, provider, wanted, user, connection_id) for wanted in videos]
+
+
+def _connection(session: Session, provider: str, user: str) -> int | None:
+    if provider not in list_clouds():
+        return None
+    connection = syncs.find_connected(session, user, provider)
+    if connection is None:
+        raise HTTPException(403, f"no account of {provider} is connected: connect one first")
+    return int(connection["id"])
 
 
 def _check_provider(provider: str, user: str, config: Settings) -> None:
@@ -98,8 +109,10 @@ def _check_provider(provider: str, user: str, config: Settings) -> None:
         raise HTTPException(403, "the watched folder belongs to another user")
 
 
-def _start(session: Session, provider: str, wanted: WantedVideo, user: str) -> IngestRequest:
-    source = videos.Source(provider, wanted.path, check_file_name(wanted.name), size_bytes=wanted.size)
+def _start(session: Session, provider: str, wanted: WantedVideo, user: str, connection_id: int | None) -> IngestRequest:
+    source = videos.Source(
+        provider, wanted.path, check_file_name(wanted.name), size_bytes=wanted.size, connection_id=connection_id
+    )
     started = ingest.start(session, source, user_id=user)
     if started is None:
         raise Conflict(f"{wanted.name} was taken in already")

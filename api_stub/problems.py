@@ -14,7 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
 from api_stub.dashboard.rendering import render
-from core.errors import AskStephenError, Conflict, DiskFull, Forbidden, Invalid, NotFound, Refused
+from core.errors import AskStephenError, Conflict, DiskFull, Forbidden, Invalid, NotFound, Refused, Transient
 from core.log import get_logger
 
 _log = get_logger(__name__)
@@ -74,6 +74,9 @@ def _known(_request: Request, error: Exception) -> Problem:
     for kind, status in _STATUS:
         if isinstance(error, kind):
             return Problem(status, kind.__name__, str(error))
+    if isinstance(error, Transient):  # of a service that a request had to ask
+        seconds = 5 if error.retry_after is None else max(1, int(error.retry_after.total_seconds()))
+        return Problem(503, "Unavailable", str(error), {"Retry-After": str(seconds)})
     _log.error("request.failed", exc_info=error)
     return _INTERNAL
 

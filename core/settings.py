@@ -78,6 +78,23 @@ class Settings(BaseSettings):
         description="`up` takes in the bundled sample once, where it made the database itself and that holds no video.",
     )
 
+    # Connected accounts
+    public_url: str = Field(
+        "",
+        description="Where the services outside reach this installation (https://…). Unset: they tell us nothing, the sweep finds it.",
+    )
+    google_client_id: str = Field("", description="Client id of the Google Cloud project, for Drive accounts.")
+    google_client_secret: SecretStr = Field(SecretStr(""), description="Its secret.")
+    dropbox_app_key: str = Field("", description="Key of the Dropbox app.")
+    dropbox_app_secret: SecretStr = Field(
+        SecretStr(""), description="Its secret. Unset: messages of Dropbox are not taken, the sweep finds what is new."
+    )
+    sweep_seconds: float = Field(
+        240.0,
+        gt=0,
+        description="A followed folder is looked at this often, whatever was told. What was missed is found by then.",
+    )
+
     # Speech
     whisper_model: str = Field(
         "tiny.en", description="`tiny.en` (bundled, pinned by hash) or the absolute folder of a CTranslate2 Whisper model."

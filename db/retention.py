@@ -30,6 +30,8 @@ BOUNDED: Mapping[str, str] = MappingProxyType(
         "jobs.unique_keys": "held by jobs that have not ended",
         "jobs.uploads": "removed when they expire, with their files (db/uploads.py), or with their video",
         "jobs.seen_versions": "one for each file that was ever taken in: forgetting one would take it in again",
+        "jobs.syncs": "one for each connected account",
+        "jobs.watch_channels": "a few of each connected account: those that are over go when the next is opened",
         "jobs.workers": "removed a minute after a worker's last beat (scheduler/rescue.py)",
         "jobs.violation_counts": "one for each invariant",
         "jobs.step_times": "one for each step of a pipeline",

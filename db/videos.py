@@ -14,6 +14,7 @@ from sqlalchemy.types import Uuid
 
 from core.errors import NotFound
 from db.base.videos import RequestStatus
+from db.engine import Role, acting_as
 
 
 class FileKind(StrEnum):
@@ -104,6 +105,36 @@ def _is_new_version(session: Session, source: Source, user_id: str) -> bool:
     """)
     params = {"user_id": user_id, "provider": source.provider, "path": source.path, "version": source.version}
     return session.execute(statement, params).first() is not None
+
+
+_NOTE_TAKEN = text("""
+INSERT INTO jobs.seen_versions (user_id, provider, source_path, version, sha256)
+VALUES (:user_id, :provider, :path, :version, :sha256)
+ON CONFLICT (user_id, provider, source_path, version) DO UPDATE SET sha256 = excluded.sha256
+""")
+_FIND_TAKEN = text("""
+SELECT f.key, f.size_bytes, f.sha256 FROM jobs.seen_versions s
+JOIN video_files f ON f.sha256 = s.sha256 AND f.kind = 'source' JOIN videos v ON v.id = f.video_id AND v.user_id = s.user_id
+WHERE s.user_id = :user_id AND s.provider = :provider AND s.version = :version AND s.sha256 IS NOT NULL LIMIT 1
+""")
+
+
+def note_taken(session: Session, *, user_id: str, provider: str, path: str, version: str, sha256: str) -> None:
+    """Remember that this version of a file was taken in, and what its bytes are."""
+    named = {"user_id": user_id, "provider": provider, "path": path, "version": version, "sha256": sha256}
+    session.execute(_NOTE_TAKEN, named)
+
+
+def find_taken(session: Session, *, user_id: str, provider: str, version: str) -> RowMapping | None:
+    """A source of this user's that holds the bytes of this version: `key`, `size_bytes`, `sha256`."""
+    named = {"user_id": user_id, "provider": provider, "version": version}
+    return session.execute(_FIND_TAKEN, named).mappings().one_or_none()
+
+
+def lock_source(session: Session, key: str) -> bool:
+    """Keep the source that has this key from being removed until this transaction ends; False when it is gone."""
+    statement = text("SELECT 1 FROM video_files WHERE key = :key AND kind = 'source' LIMIT 1 FOR SHARE")
+    return session.execute(statement, {"key": key}).first() is not None
 
 
 def list_seen_versions(session: Session, provider: str) -> set[tuple[str, str]]:
@@ -248,14 +279,24 @@ def list_named_claims(session: Session, claims: Collection[UUID]) -> set[UUID]:
     return set(session.execute(statement, {"claims": list(claims)}).scalars())
 
 
+_UNNAMED = text("""
+SELECT k.key FROM unnest(CAST(:keys AS text[])) k (key)
+WHERE NOT EXISTS (SELECT 1 FROM video_files f WHERE f.key LIKE replace(substring(k.key FROM '^[^/]+/[^/]+/'), '_', '\\_') || '%')
+""")
+
+
 def delete_video(session: Session, video_id: int) -> list[str]:
-    """Remove a video with its files' rows, checks and requests; returns the storage keys that nothing names any more."""
+    """Remove a video with its files' rows, checks and requests; returns the storage keys of which nobody's file is a neighbour.
+
+    What one attempt wrote lies together, and a source may belong to several videos of its owner.
+    """
     get_video(session, video_id)
     statement = text("SELECT key FROM video_files WHERE video_id = :id")
     keys = list(session.execute(statement, {"id": video_id}).scalars())
     session.execute(text("DELETE FROM video_ingest_requests WHERE video_id = :id"), {"id": video_id})
     session.execute(text("DELETE FROM videos WHERE id = :id"), {"id": video_id})
-    return keys
+    with acting_as(session, Role.JOBS):  # sees the keys of all, also of files that who asks may not see
+        return list(session.execute(_UNNAMED, {"keys": keys}).scalars())
 
 
 def subject(video_id: int) -> str:

@@ -47,7 +47,7 @@ class Context:
         self.replaced = self.cancelled = self.released = False
         self.deadline_at = math.inf  # until the step begins
         self._steps = steps
-        self._database = database
+        self.database = database
         self._sandbox = sandbox
         self._folder = scratch / held.claim_id.hex
         self._made_folder = False
@@ -94,7 +94,7 @@ class Context:
 
     def checkpoint(self, value: object) -> None:
         """Keep `value` (small JSON) for the next attempt as `last_checkpoint`. Raises as `check`."""
-        with self._database.jobs() as session:
+        with self.database.jobs() as session:
             if not jobs.save_checkpoint(session, self.held, value):
                 raise Replaced(f"another attempt holds step {self.held.step}")
         self.check()
@@ -112,12 +112,12 @@ class Context:
 
     def log(self, message: str, *, level: str = "info") -> None:
         """Write a line that the job's owner sees on its page."""
-        with self._database.jobs() as session:
+        with self.database.jobs() as session:
             jobs.insert_log_line(session, self.held, message, level=level)
 
     def result(self, step: str) -> Any:  # noqa: ANN401  (what that step returned)
         """What `step` of this job returned; None when it was optional and failed. Raises NotFound."""
-        with self._database.jobs() as session:
+        with self.database.jobs() as session:
             row = session.execute(
                 text("SELECT result FROM jobs.job_steps WHERE job_id = :job_id AND name = :name AND part = 0"),
                 {"job_id": self.held.job_id, "name": step},
@@ -129,14 +129,14 @@ class Context:
     @contextmanager
     def read(self) -> Iterator[Session]:
         """A transaction that sees what the job's owner sees."""
-        with self._database.tenant(self.held.owner_id) as session:
+        with self.database.tenant(self.held.owner_id) as session:
             yield session
 
     @contextmanager
     def write(self) -> Iterator[Session]:
         """Product rows in a transaction of their own, under the fence; the step goes on. Raises Replaced before the block runs."""
         owner = self.held.owner_id
-        with self._database.tenant(owner) as session:
+        with self.database.tenant(owner) as session:
             become(session, Role.JOBS, "")
             if not jobs.holds(session, self.held):
                 raise Replaced(f"another attempt holds step {self.held.step}")
@@ -197,7 +197,7 @@ class Context:
 
     def refund(self, spent: Spend) -> None:
         """Give back what was taken for a call that was not made; once."""
-        with self._database.jobs() as session:
+        with self.database.jobs() as session:
             jobs.refund(session, spent)
 
     def effect(
@@ -238,14 +238,14 @@ class Context:
         return response
 
     def _settle(self, effect: jobs.Effect, status: EffectStatus, *, response: object = None, error: str | None = None) -> None:
-        with self._database.jobs() as session:
+        with self.database.jobs() as session:
             if not jobs.settle_effect(session, self.held.claim_id, effect, status, response=response, error=error):
                 raise Replaced(f"another attempt took over {effect.kind} {effect.key}")
 
     @contextmanager
     def _fenced(self) -> Iterator[Session]:
         """A transaction of the job core under the fence. Raises Replaced before the block runs."""
-        with self._database.jobs() as session:
+        with self.database.jobs() as session:
             if not jobs.holds(session, self.held):
                 raise Replaced(f"another attempt holds step {self.held.step}")
             yield session

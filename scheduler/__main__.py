@@ -1,4 +1,4 @@
-"""`python -m scheduler`: relay, rescue, the watched folder, pruning, retention, the audit. Safe to run twice, useful once."""
+"""`python -m scheduler`: relay, rescue, watched and followed folders, pruning, retention, the audit. Safe to run twice, useful once."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -16,6 +16,7 @@ from scheduler.prune import Prune
 from scheduler.relay import Relay
 from scheduler.rescue import Rescue
 from scheduler.retention import Retention
+from scheduler.sweep import Sweep
 from scheduler.watch import open_watch
 
 
@@ -32,6 +33,8 @@ def main() -> None:
     clock.add_job(rescue.tick, "interval", seconds=1)
     watch = open_watch(database, config.watched, owner_id=config.watch_owner, settle_seconds=config.watch_settle_seconds)
     clock.add_job(watch.tick, "interval", seconds=1)
+    sweep = Sweep(database, every=timedelta(seconds=config.sweep_seconds))
+    clock.add_job(sweep.tick, "interval", seconds=5)
     prune = Prune(database, open_storage(config))
     clock.add_job(prune.tick, "interval", minutes=10)
     rest = Rest(

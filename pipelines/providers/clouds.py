@@ -86,10 +86,14 @@ class Cloud(Protocol):
         ...
 
 
+def cloud_name(stored: str) -> str:
+    """The module's name for what a row of `cloud_connections` says."""
+    return CloudProvider.GOOGLE_DRIVE.value if stored == CloudProvider.GDRIVE else stored
+
+
 def get_cloud(name: str) -> Cloud:
     """The place of that name. Raises NotFound."""
-    known = list_video_providers()
-    name = CloudProvider.GOOGLE_DRIVE if name == CloudProvider.GDRIVE else name
+    known, name = list_video_providers(), cloud_name(name)
     found = getattr(importlib.import_module(f"pipelines.providers.{name}"), "CLOUD", None) if name in known else None
     if found is None:
         raise NotFound(f"{name!r} is no place that can be connected; there are: {', '.join(list_clouds())}")

@@ -59,7 +59,15 @@ def test_a_program_with_a_key_may_write_from_anywhere(stranger: TestClient, api_
     assert stranger.post("/v1/jobs", json={"pipeline": "self_check"}, headers=headers).status_code == 202
 
 
-ARGUMENTS = {"video_id": "1", "request_id": "1", "kind": "mp4", "path": "master.m3u8", "name": "io", "owner_id": "bela"}
+ARGUMENTS = {
+    "connection_id": "1",
+    "video_id": "1",
+    "request_id": "1",
+    "kind": "mp4",
+    "path": "master.m3u8",
+    "name": "io",
+    "owner_id": "bela",
+}
 
 
 @pytest.mark.parametrize("local", [True, False])

@@ -1,5 +1,6 @@
 """Where videos come from."""
 
+from db.base.connections import cloud_connections
 from db.base.videos import video_ingest_requests
 from tests.contract.route import Arguments, Route, World, keys
 
@@ -25,15 +26,32 @@ def is_cancelled(world: World, arguments: Arguments, answer) -> None:
     assert world.row(video_ingest_requests, arguments["request_id"])["status"] == "cancelled"
 
 
-AWAITED: set[str] = {
-    "GET /dropbox/status",
-    "GET /dropbox/files",
-    "GET /dropbox/download-link",
-    "POST /dropbox/connect",
-    "POST /dropbox/select-folder",
-    "GET /dropbox/search-videos",
-    "GET /cloud-connections",
-}
+CONNECTION = keys(
+    """
+    id userId provider accountId accountName accountEmail profilePhotoUrl selectedFolderPath selectedFolderName isActive
+    lastSyncedAt createdAt updatedAt
+    """
+)
+
+
+def a_dropbox(world: World, owner: str) -> Arguments:
+    """One whose tokens nobody takes: what is asked of Dropbox itself is tested with its twin (tests/api_stub/test_clouds.py)."""
+    return {"connection_id": world.insert(cloud_connections, owner, provider="dropbox", account_id=f"dbid:{owner}")}
+
+
+def no_dropbox(world: World, owner: str) -> Arguments:
+    where = (cloud_connections.c.user_id == owner, cloud_connections.c.provider == "dropbox")
+    world.connection.execute(cloud_connections.delete().where(*where))
+    return {"query": "?path=/a.mp4"}
+
+
+def is_followed(world: World, arguments: Arguments, answer) -> None:
+    shown = answer.json()
+    assert (shown["selectedFolderPath"], shown["selectedFolderName"], shown["isActive"]) == ("/Videos", "Videos", "true")
+
+
+AWAITED: set[str] = set()
+PROBLEM = keys("type title status detail message")
 
 ROUTES: list[Route] = [
     Route(
@@ -54,5 +72,22 @@ ROUTES: list[Route] = [
         also=is_cancelled,
         others=404,
         refusals=((one_that_is_done, 400),),
+    ),
+    Route(method="GET", path="/api/cloud-connections", arrange=a_dropbox, keys=CONNECTION, a_list=True),
+    Route(method="GET", path="/api/dropbox/status", arrange=a_dropbox, keys=keys("connected account")),
+    Route(method="POST", path="/api/dropbox/connect", arrange=a_dropbox, keys=CONNECTION, refusals=((no_dropbox, 403),)),
+    Route(
+        method="POST",
+        path="/api/dropbox/select-folder",
+        arrange=a_dropbox,
+        body={"folderPath": "/Videos", "folderName": "Videos"},
+        keys=CONNECTION,
+        also=is_followed,
+        bad=(({}, 400), ({"folderPath": None}, 400)),
+        refusals=((no_dropbox, 403),),
+    ),
+    *(
+        Route(method="GET", path=f"/api/dropbox/{name}", arrange=no_dropbox, success=403, keys=PROBLEM)
+        for name in ("files", "download-link", "search-videos")
     ),
 ]

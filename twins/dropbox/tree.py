@@ -21,12 +21,15 @@ class Tree:
         self._store = store
         self._entries = store.table("dropbox.entries")
         self._log = store.table("dropbox.changes")
+        self._revisions = store.table("dropbox.revisions")
 
     def find(self, account: str, path: str) -> Record | None:
         """The entry at a path, `id:…` or `rev:…`."""
-        if path.startswith(("id:", "rev:")):
-            field, value = ("id", path) if path.startswith("id:") else ("rev", path.removeprefix("rev:"))
-            return next((entry for entry in self.under(account, "", recursive=True) if entry.get(field) == value), None)
+        if path.startswith("id:"):
+            return next((entry for entry in self.under(account, "", recursive=True) if entry.get("id") == path), None)
+        if path.startswith("rev:"):  # also one that the file had before, or had before it was deleted
+            kept = self._revisions.get(path.removeprefix("rev:"))
+            return kept if kept and kept["account"] == account else None
         return self._entries.get(f"{account} {path.lower()}")
 
     def under(self, account: str, folder: str, *, recursive: bool) -> Iterator[Record]:
@@ -57,6 +60,7 @@ class Tree:
             "server_modified": now.isoformat(),
         }
         self.blob(rev).hardlink_to(content)  # an upload that is killed here finds its bytes again
+        self._revisions[rev] = entry
         self._put(entry)
         return entry
 
