@@ -10,13 +10,13 @@ from core.errors import Invalid
 from db.base.rows import get_row, insert_row, list_rows, require_only, update_row
 from db.base.videos import VideoStatus, videos
 
-_OF_PARENT = ("company_id", "original_filename", "storage_path", "mime_type", "language")
+_OF_PARENT = ("company_id", "original_filename", "storage_path", "category", "mime_type", "language")
 
 
 def insert_clip(
     session: Session, parent_id: int, *, user_id: str, start_sec: int, end_sec: int, details: Mapping[str, Any]
 ) -> RowMapping:
-    """A clip of a video, ready to edit (`title`, `description`, `hashtags`, …). Raises NotFound, Invalid."""
+    """A clip of a video, whose film is yet to be cut (`title`, `description`, `hashtags`, …). Raises NotFound, Invalid."""
     require_only(details, ("title", "description", "tags", "hashtags", "sentiment", "thumbnail_prompt", "thumbnail_url"))
     parent = get_row(session, videos, parent_id)
     if parent["parent_video_id"] is not None:
@@ -30,7 +30,7 @@ def insert_clip(
         "duration_ms": (end_sec - start_sec) * 1000,
     }
     kept = {name: parent[name] for name in _OF_PARENT}
-    return insert_row(session, videos, {"user_id": user_id, "status": VideoStatus.READY_TO_EDIT, **kept, **cut, **details})
+    return insert_row(session, videos, {"user_id": user_id, "status": VideoStatus.UPLOADING, **kept, **cut, **details})
 
 
 def list_clips(session: Session, parent_id: int, *, before: int | None = None, limit: int = 50) -> list[RowMapping]:

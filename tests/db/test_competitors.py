@@ -57,7 +57,7 @@ def test_changes_are_new_until_somebody_has_seen_them(database: Database, owner:
 def test_a_clip_is_cut_from_a_video_and_not_from_a_clip(database: Database, owner: str, video: int):
     with database.tenant(owner) as session:
         clip = clips.insert_clip(session, video, user_id=owner, start_sec=5, end_sec=20, details={"title": "Best"})
-        assert (clip["duration_ms"], clip["status"], clip["storage_path"]) == (15_000, "ready_to_edit", "k")
+        assert (clip["duration_ms"], clip["status"], clip["storage_path"]) == (15_000, "uploading", "k")
         assert [row["id"] for row in clips.list_clips(session, video)] == [clip["id"]]
         for parent, start, end in ((video, 20, 5), (video, 60, 70), (video, -1, 5), (clip["id"], 0, 5)):
             with pytest.raises(Invalid):

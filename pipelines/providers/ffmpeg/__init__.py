@@ -6,6 +6,7 @@ from pipelines.providers.ffmpeg.cut import Cut, make_cut
 from pipelines.providers.ffmpeg.facts import Audio, Probe, Video
 from pipelines.providers.ffmpeg.frames import Pictures, take_pictures
 from pipelines.providers.ffmpeg.ladder import Ladder, make_ladder
+from pipelines.providers.ffmpeg.poster import make_poster
 from pipelines.providers.ffmpeg.probe import probe
 from pipelines.providers.ffmpeg.rungs import Rung
 from pipelines.providers.ffmpeg.verify import Verification, verify_ladder
@@ -24,6 +25,7 @@ __all__ = [
     "extract_audio",
     "make_cut",
     "make_ladder",
+    "make_poster",
     "probe",
     "take_pictures",
     "verify_ladder",
