@@ -47,6 +47,10 @@ WHERE id = :id AND video_id = :video_id RETURNING id
 """).bindparams(  # noqa: S608  (constants)
     bindparam("segments", type_=JSONB), bindparam("ran", type_=JSONB(none_as_null=True))
 )
+_SPEAK = text("""
+UPDATE videos SET confidentiality_status = :outcome, last_confidentiality_check_id = :id, last_confidentiality_check_at = now()
+WHERE id = :video_id AND NOT EXISTS (SELECT 1 FROM confidentiality_checks c WHERE c.video_id = :video_id AND c.id > :id)
+""")
 _DECIDED = text("""
 UPDATE confidentiality_checks SET segments = :segments, overall_status = :overall_status, cleared_by = :cleared_by,
     cleared_at = :cleared_at
@@ -73,7 +77,10 @@ def run_check(session: Session, check_id: int) -> None:
 
 
 def end_check(session: Session, video_id: int, check_id: int, result: Result) -> None:
-    """Write what a check came to, and make it the video's last one; counts are those of the segments. Raises NotFound."""
+    """Write what a check came to; counts are those of the segments. It speaks for the video unless a newer one was begun.
+
+    Raises NotFound.
+    """
     counts = {severity: sum(one["severity"] == severity for one in result.segments) for severity in SEVERITIES}
     outcome = "error" if result.error else "clear" if result.clear else "flagged"
     values = {
@@ -91,8 +98,7 @@ def end_check(session: Session, video_id: int, check_id: int, result: Result) ->
     }
     if session.execute(_END, values).first() is None:
         raise NotFound(f"there is no confidentiality check {check_id} of video {video_id}")
-    videos.update_video(session, video_id, confidentiality_status=outcome, last_confidentiality_check_id=check_id)
-    session.execute(text("UPDATE videos SET last_confidentiality_check_at = now() WHERE id = :id"), {"id": video_id})
+    session.execute(_SPEAK, {"video_id": video_id, "id": check_id, "outcome": outcome})
 
 
 def insert_check(session: Session, video_id: int, *, triggered_by: str, **result: Any) -> int:  # noqa: ANN401  (of Result)

@@ -65,7 +65,7 @@ class Reader:
     budget_tokens: int
     done: dict[str, Any] = field(default_factory=dict)  # by the numbers of a window's first and last unit
     keep: Callable[[Mapping[str, Any]], None] = lambda _done: None
-    check: Callable[[], None] = lambda: None
+    before_call: Callable[[], None] = lambda: None
     _spent: int = 0
     _unread: set[int] = field(default_factory=set)
     _why: str | None = None
@@ -83,11 +83,11 @@ class Reader:
     def _window(self, window: Sequence[Unit], splits: int) -> list[Finding]:
         name = f"{window[0].number}-{window[-1].number}"
         if name not in self.done:
-            self.check()
             cost = sum(len(unit.text) for unit in window) // _LETTERS_PER_TOKEN + _TOKENS_PER_CALL
             if self._spent + cost > self.budget_tokens:
                 return self._give_up(window, f"the budget of {self.budget_tokens} tokens for a check is spent")
             self._spent += cost
+            self.before_call()
             try:
                 found = self._located(window, self._ask(window))
             except Declined:

@@ -12,7 +12,7 @@ from db.base.workbook import BusinessArea
 from pipelines.base import step
 from pipelines.coaching import DRAFTS, advice, open_questions
 from pipelines.context import Context
-from pipelines.providers.language import Turn, get_language
+from pipelines.providers.language import Language, Turn, get_language
 
 _KEEP_SECONDS = 0.3  # how far a reader may be behind
 _LONGEST_REPLY = 12_000
@@ -30,8 +30,7 @@ _OWN = {"id", "user_id", "company_id", "workbook_id", "created_at", "updated_at"
 def reply(ctx: Context) -> object:
     """Write the coach's reply into its message while it comes; one that was begun by a lost worker is begun anew."""
     language, section, reply_id = get_language(settings()), ctx.args["section"], ctx.args["reply_id"]
-    if language.provider:
-        ctx.calls(language.provider)
+    _announce(ctx, language)
     with ctx.read() as session:
         said = chat.list_messages_before(session, ctx.args["conversation_id"], reply_id, limit=_TURNS)
         written = _plain(workbook.find_section(session, section, user_id=ctx.held.owner_id))
@@ -60,8 +59,7 @@ def reply(ctx: Context) -> object:
 def draft(ctx: Context) -> object:
     """Draft a section of the workbook from all of it; empty columns are filled, and what a person wrote stays."""
     language, section = get_language(settings()), ctx.args["section"]
-    if language.provider:
-        ctx.calls(language.provider)
+    _announce(ctx, language)
     owner, area = ctx.held.owner_id, BusinessArea(ctx.args["business_area"])
     with ctx.read() as session:
         written = {name: _plain(workbook.find_section(session, name, user_id=owner, area=area)) for name in workbook.SECTIONS}
@@ -78,6 +76,13 @@ def draft(ctx: Context) -> object:
         kept = {"section": section, "messages": [{"role": "assistant", **told, "filled": filled}]}
         workbook.add_coaching(session, kept, user_id=owner)
     return result
+
+
+def _announce(ctx: Context, language: Language) -> None:
+    """Say what is called, and take the call from its budget, where an operator has set one."""
+    if language.provider:
+        ctx.calls(language.provider)
+        ctx.spend(language.provider)
 
 
 def _plain(row: Any) -> dict[str, Any]:  # noqa: ANN401  (a row, or None)

@@ -71,6 +71,7 @@ def _place(ctx: Context, video_id: int | None) -> int:
             rows = passages.list_unplaced(session, label, video_id=video_id, limit=AT_ONCE)
         if not rows:
             return placed
+        ctx.spend(embedder.provider)
         vectors = embedder.embed([row["text"] for row in rows])
         with ctx.write() as session:
             passages.place_passages(session, {row["id"]: vector for row, vector in zip(rows, vectors, strict=True)}, label)

@@ -108,13 +108,18 @@ def _opinion(ctx: Context, transcript: Transcript, screen: Screen | None) -> rul
     """What the language model finds; windows that were read before a worker was lost are not paid for again."""
     config, units = settings(), list_units(transcript, screen)
     language = get_language(config)
+
+    def before_call() -> None:
+        ctx.progress(None, f"{language.name} reads")
+        ctx.spend(language.provider or "")
+
     reader = Reader(
         language,
         transcript,
         config.review_budget_tokens,
         done=dict(ctx.last_checkpoint or {}),
         keep=ctx.checkpoint,
-        check=lambda: ctx.progress(None, f"{language.name} reads"),
+        before_call=before_call,
     )
     try:
         return reader.read(units)

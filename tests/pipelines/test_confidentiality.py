@@ -1,11 +1,12 @@
 """The check as a job, with a language model that fails in every way."""
 
+import dataclasses
 from collections.abc import Iterator
 
 import pytest
 
 from core.settings import settings
-from db import confidentiality, videos
+from db import confidentiality, jobs, videos
 from db.engine import Database
 from pipelines.confidentiality import PIPELINE, Confidentiality, start
 from testkit import NotSucceeded, Worker
@@ -93,3 +94,26 @@ def test_asked_for_twice_it_is_one_check(worker: Worker, database: Database, own
     check, status = last(database, owner, video_id)
     assert (check["id"], check["status"], status) == (first[0], "completed", "flagged")
     assert "rules" in check["model_used"]
+
+
+def test_a_spent_budget_is_waited_for(model: Twins, worker: Worker, database: Database, owner: str, video_id: int):
+    with database.jobs() as session:
+        jobs.set_budget(session, "openai", jobs.Per.DAY, 1)
+    model.put("openai.answers", "1", {"match": "tangerine", "say": "no JSON"})  # a window of one unit is not halved
+    worker.perform(PIPELINE, Confidentiality(video_id))
+    with pytest.raises(NotSucceeded) as raised:
+        worker.perform(PIPELINE, Confidentiality(video_id))
+    assert {one["name"]: one["status"] for one in raised.value.job["steps"]}["review"] == "queued"
+    assert len(model.records("openai.requests")) == 1
+
+
+def test_an_older_check_that_ends_late_does_not_speak_for_the_video(database: Database, owner: str, video_id: int):
+    clear = confidentiality.Result(clear=True, segments=[], summary="Nothing.", model_used="rules 1")
+    with database.tenant(owner) as session:
+        older = confidentiality.begin_check(session, video_id, triggered_by=owner)
+        newer = confidentiality.begin_check(session, video_id, triggered_by=owner)
+        confidentiality.end_check(session, video_id, older, clear)
+        assert videos.get_video(session, video_id)["confidentiality_status"] == "checking"
+        confidentiality.end_check(session, video_id, newer, dataclasses.replace(clear, clear=False, segments=[]))
+        video = videos.get_video(session, video_id)
+    assert (video["confidentiality_status"], video["last_confidentiality_check_id"]) == ("flagged", newer)
