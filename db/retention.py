@@ -14,6 +14,7 @@ AGED: Mapping[str, str] = MappingProxyType(
         "jobs.batches": "finished_at < now() - interval '400 days'",
         "jobs.effects": "settled_at < now() - interval '400 days'",
         "jobs.operator_actions": "done_at < now() - interval '400 days'",
+        "jobs.schedule_fires": "recorded_at < now() - interval '400 days' AND outcome <> 'waiting'",
         "jobs.violations": "found_at < now() - interval '90 days'",
         "public.sessions": "expire < now()",
     }
@@ -40,6 +41,7 @@ BOUNDED: Mapping[str, str] = MappingProxyType(
         "jobs.breakers": "one for each provider, and for each owner that one failed",
         "jobs.budgets": "set by migrations and operators",
         "jobs.pauses": "set by operators",
+        "jobs.schedules": "made and removed by their owners",
         "jobs.limits": "set by operators",
         "jobs.weights": "one for each owner at most",
         "jobs.company_invitations": "one for each address and company",

@@ -1,4 +1,4 @@
-"""`python -m scheduler`: relay, rescue, watched and followed folders, pruning, retention, the audit. Safe to run twice, useful once."""
+"""`python -m scheduler`: relay, rescue, schedules, watched and followed folders, pruning, retention, the audit. Safe to run twice."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -12,6 +12,7 @@ from db.engine import Database
 from db.jobs import Rest
 from pipelines.base import settle
 from scheduler.audit import Audit
+from scheduler.clock import Clock
 from scheduler.prune import Prune
 from scheduler.relay import Relay
 from scheduler.rescue import Rescue
@@ -45,6 +46,9 @@ def main() -> None:
     # Soon after the start as well: a machine may be on for less than an hour at a time.
     soon = datetime.now(UTC) + timedelta(minutes=1)
     clock.add_job(Retention(database, rest).tick, "interval", hours=1, next_run_time=soon)
+    fires = Clock(database)
+    clock.add_job(fires.tick, "interval", seconds=1)
+    clock.add_job(fires.adopt, "interval", minutes=1, next_run_time=datetime.now(UTC))
     audit = Audit(database)
     clock.add_job(audit.tick, "interval", minutes=1)
     clock.start()

@@ -14,6 +14,11 @@ _REQUIRED = ("name", "address", "keyword")
 _CHANGEABLE = (*_REQUIRED, "google_business_url", "business_type", "zip_code", "city", "state", "notes", "is_active")
 
 
+def subject(client_id: int) -> str:
+    """What jobs about this client are about."""
+    return f"client:{client_id}"
+
+
 def insert_client(session: Session, values: Mapping[str, Any], *, user_id: str, company_id: int | None = None) -> RowMapping:
     """A new client; `name`, `address` and `keyword` are needed. Raises Invalid."""
     require_only(values, _CHANGEABLE)

@@ -1,31 +1,56 @@
 """When searches for a client repeat. The row says it for people and clients; what the clock reads is written along with it."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
-from zoneinfo import available_timezones
 
 from sqlalchemy import RowMapping
 from sqlalchemy.orm import Session
 
 from core.errors import Invalid
+from db import schedules
 from db.base.leads import ScheduleType, leads_search_schedules
 from db.base.rows import delete_row, get_row, list_rows, require_only, update_row
-from db.leads.clients import insert_of_client
+from db.leads.clients import insert_of_client, subject
+from db.schedule_rules import BOUNDS, Rule, RuleKind, get_zone
 
+PIPELINE = "lead_search"
 _CHANGEABLE = ("schedule_type", "interval_days", "day_of_week", "day_of_month", "run_hour", "timezone", "is_active")
-_NEEDED = {  # what each type needs, and from what to what it may be
-    ScheduleType.INTERVAL: ("interval_days", 1, 366),
-    ScheduleType.WEEKLY: ("day_of_week", 0, 6),  # 0 is Sunday
-    ScheduleType.MONTHLY: ("day_of_month", 1, 31),  # a shorter month: its last day
+_NEEDED = {  # the column that each type needs, and what a rule calls it
+    ScheduleType.INTERVAL: ("interval_days", "days"),
+    ScheduleType.WEEKLY: ("day_of_week", "weekday"),
+    ScheduleType.MONTHLY: ("day_of_month", "day"),
 }
 
 
 def insert_schedule(session: Session, client_id: int, values: Mapping[str, Any], *, user_id: str) -> RowMapping:
-    """A new schedule of a client. Raises NotFound, Invalid."""
+    """A new schedule of a client, and what the clock reads of it. Raises NotFound, Invalid."""
     require_only(values, _CHANGEABLE)
-    _require_rule(values)
-    return insert_of_client(session, leads_search_schedules, client_id, values, user_id=user_id)
+    _read_rule(values)
+    row = insert_of_client(session, leads_search_schedules, client_id, values, user_id=user_id)
+    give_clock(session, row)
+    return get_schedule(session, row["id"])
+
+
+def give_clock(session: Session, row: RowMapping) -> None:
+    """Write what the clock reads of this row; one whose columns make no rule is paused, and says why."""
+    try:
+        rule, zone, enabled, reason = _read_rule(row), row["timezone"], row["is_active"], None
+    except Invalid as error:
+        rule, zone, enabled, reason = Rule(RuleKind.INTERVAL, days=1), "UTC", False, str(error)
+    made = schedules.insert(
+        session,
+        owner_id=row["user_id"],
+        pipeline=PIPELINE,
+        args={"client_id": row["client_id"]},
+        subject=subject(row["client_id"]),
+        rule=rule,
+        zone=zone,
+        enabled=enabled,
+        anchor_at=row["created_at"],
+        lead_schedule_id=row["id"],
+    )
+    if reason:
+        schedules.pause(session, made["id"], reason=reason)
 
 
 def get_schedule(session: Session, schedule_id: int) -> RowMapping:
@@ -40,31 +65,31 @@ def list_schedules(session: Session, client_id: int, *, before: int | None = Non
 
 
 def update_schedule(session: Session, schedule_id: int, values: Mapping[str, Any]) -> RowMapping:
-    """Set these columns; what they make together must be a rule. Raises NotFound, Refused, Invalid."""
+    """Set these columns, here and where the clock reads; together they must make a rule. Raises NotFound, Refused, Invalid."""
     require_only(values, _CHANGEABLE)
-    _require_rule({**get_schedule(session, schedule_id), **values})
-    return update_row(session, leads_search_schedules, schedule_id, values)
-
-
-def note_run(session: Session, schedule_id: int, *, ran_at: datetime | None, next_at: datetime | None) -> RowMapping:
-    """Say when it ran last (None: as before) and runs next (None: no more). Raises NotFound, Refused."""
-    ran = {} if ran_at is None else {"last_run_at": ran_at}
-    return update_row(session, leads_search_schedules, schedule_id, {**ran, "next_run_at": next_at})
+    rule = _read_rule({**get_schedule(session, schedule_id), **values})
+    row = update_row(session, leads_search_schedules, schedule_id, values)
+    clock = schedules.find_of_lead_schedule(session, schedule_id)
+    if clock is None:
+        give_clock(session, row)
+    else:
+        schedules.set_rule(session, clock, rule=rule, zone=row["timezone"], enabled=row["is_active"])
+    return get_schedule(session, schedule_id)
 
 
 def delete_schedule(session: Session, schedule_id: int) -> None:
-    """Remove a schedule. Raises NotFound, Refused."""
+    """Remove a schedule, with what the clock reads of it. Raises NotFound, Refused."""
     delete_row(session, leads_search_schedules, schedule_id)
 
 
-def _require_rule(values: Mapping[str, Any]) -> None:
+def _read_rule(values: Mapping[str, Any] | RowMapping) -> Rule:
     kind = values.get("schedule_type")
     if kind not in set(ScheduleType):
         raise Invalid(f"schedule_type must be one of {', '.join(ScheduleType)}")
-    name, least, most = _NEEDED[ScheduleType(kind)]
-    for column, low, high in ((name, least, most), ("run_hour", 0, 23)):
-        value = values.get(column, 9 if column == "run_hour" else None)
+    column, part = _NEEDED[ScheduleType(kind)]
+    for name, bounded, value in ((column, part, values.get(column)), ("run_hour", "hour", values.get("run_hour", 9))):
+        low, high = BOUNDS[bounded]
         if not isinstance(value, int) or not low <= value <= high:
-            raise Invalid(f"{column} must be a number from {low} to {high}")
-    if values.get("timezone", "UTC") not in available_timezones():
-        raise Invalid(f"there is no time zone {values['timezone']}; one is called America/New_York")
+            raise Invalid(f"{name} must be a whole number from {low} to {high}")
+    get_zone(values.get("timezone", "UTC"))
+    return Rule(RuleKind(kind), **{part: values[column]}, hour=values.get("run_hour", 9))

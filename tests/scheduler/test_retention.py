@@ -179,6 +179,15 @@ def test_rows_that_have_aged_go_and_others_stay(database: Database, owner: str):
             )
             connection.execute(
                 text("""
+                WITH made AS (INSERT INTO jobs.schedules (id, owner_id, pipeline, rule, zone, anchor_at, enabled)
+                    VALUES (gen_random_uuid(), :owner, 'p', '{}', 'UTC', now(), false) RETURNING id)
+                INSERT INTO jobs.schedule_fires (schedule_id, fire_at, outcome, reason, recorded_at)
+                SELECT id, now(), 'fired', :name, now() - make_interval(days => :days) FROM made
+                """),
+                values,
+            )
+            connection.execute(
+                text("""
                 INSERT INTO jobs.operator_actions (operator, action, target, detail, done_at)
                 VALUES ('ana', 'pause', :name, '{}', now() - make_interval(days => :days))
                 """),
@@ -198,6 +207,7 @@ def test_rows_that_have_aged_go_and_others_stay(database: Database, owner: str):
     columns = {
         "jobs.batches": "pipeline",
         "jobs.effects": "key",
+        "jobs.schedule_fires": "reason",
         "jobs.operator_actions": "target",
         "jobs.violations": "detail",
         "public.sessions": "sid",
