@@ -152,6 +152,14 @@ class Settings(BaseSettings):
         description="Bytes sent to YouTube in one request, which may take 30 s: less where the line is slow.",
     )
 
+    web_user_agent: str = Field(
+        "AskStephenBot/1.0",
+        description="How this product names itself to the sites of competitors; best with an address for questions.",
+    )
+    youtube_feed_url: str = Field(
+        "https://www.youtube.com/feeds/videos.xml?channel_id={channel}", description="Where the feed of a YouTube channel is."
+    )
+
     # Children
     sandbox: SandboxMode = Field(
         SandboxMode.AUTO, description="auto: isolate as far as the machine allows; required: refuse to start with less."

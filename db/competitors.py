@@ -55,6 +55,25 @@ def find_last_snapshot(
     return find_row(session, competitor_snapshots, *same, *older)
 
 
+def get_snapshot(session: Session, snapshot_id: int) -> RowMapping:
+    """One reading. Raises NotFound."""
+    return get_row(session, competitor_snapshots, snapshot_id)
+
+
+def list_readings(
+    session: Session, client_id: int, competitor_key: str, source: SnapshotSource, *, before: int | None = None, limit: int = 50
+) -> list[RowMapping]:
+    """Of one competitor, newest first."""
+    columns = competitor_snapshots.c
+    same = (columns.client_id == client_id, columns.competitor_key == competitor_key, columns.source == source)
+    return list_rows(session, competitor_snapshots, *same, before=before, limit=limit)
+
+
+def has_changes(session: Session, snapshot_id: int) -> bool:
+    """Tell whether changes were kept that this reading showed."""
+    return find_row(session, competitor_changes, competitor_changes.c.after_snapshot_id == snapshot_id) is not None
+
+
 def list_competitors(session: Session, client_id: int) -> list[RowMapping]:
     """The newest reading of each competitor and source of a client."""
     columns = competitor_snapshots.c

@@ -1,0 +1,1 @@
+"""What changed at a competitor: from readings to changes that are worth a sentence. Pure: nothing here reads or writes."""
