@@ -83,7 +83,7 @@ class Settings(BaseSettings):
         "",
         description="Where the services outside reach this installation (https://…). Unset: they tell us nothing, the sweep finds it.",
     )
-    google_client_id: str = Field("", description="Client id of the Google Cloud project, for Drive accounts.")
+    google_client_id: str = Field("", description="Client id of the Google Cloud project, for Drive and YouTube accounts.")
     google_client_secret: SecretStr = Field(SecretStr(""), description="Its secret.")
     dropbox_app_key: str = Field("", description="Key of the Dropbox app.")
     dropbox_app_secret: SecretStr = Field(

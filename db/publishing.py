@@ -109,12 +109,3 @@ def find_account(session: Session, channel_id: str | None) -> RowMapping | None:
         ORDER BY is_active DESC, id DESC LIMIT 1
     """)
     return session.execute(statement, {"channel_id": channel_id}).mappings().one_or_none()
-
-
-def get_account(session: Session, account_id: int) -> RowMapping:
-    """One connected account. Raises NotFound where it was disconnected."""
-    statement = text("SELECT * FROM user_social_accounts WHERE id = :id")
-    row = session.execute(statement, {"id": account_id}).mappings().one_or_none()
-    if row is None:
-        raise NotFound(f"account {account_id} was disconnected: connect it again, then publish")
-    return row

@@ -6,16 +6,18 @@ from typing import Any
 
 import httpx
 from pydantic import SecretStr
+from sqlalchemy import Table
 
 from core.crypto import KeyRing
 from core.errors import Misconfigured, Refused, Unavailable
 from core.settings import Settings, settings
 from db import connections
-from db.base.connections import CloudProvider
+from db.base.connections import CloudProvider, cloud_connections
 from db.engine import Database
 
 _EARLY = timedelta(seconds=60)  # a token that ends while it is used is as good as over
 _TIMEOUT_SECONDS = 20
+_PROVIDER = {"cloud_connections": "provider", "user_social_accounts": "platform"}  # the column that names who gives the tokens
 _AGAIN = "This account no longer lets us in. Please connect it again."
 
 
@@ -28,36 +30,37 @@ class _Issuer:
     client_secret: SecretStr
 
 
-def access_token(database: Database, connection_id: int, *, refused: str | None = None) -> str:
+def access_token(database: Database, connection_id: int, *, refused: str | None = None, of: Table = cloud_connections) -> str:
     """A token that the provider should take; another than `refused`, which it did not. Nothing is held while it is renewed.
 
     Two that renew at once both get a good one: these providers keep a refresh token as it is. Raises Refused where the
     account has to be connected again (and marks it so), Unavailable, Misconfigured.
     """
+    ring = KeyRing.of(settings())
     with database.jobs() as session:
-        user_id = connections.get_user(session, connection_id)
+        user_id = connections.get_user(session, connection_id, of)
     with database.tenant(user_id) as session:
-        row, token, refresh_token = connections.get_tokens(session, KeyRing.of(settings()), connection_id)
+        row, token, refresh_token = connections.get_tokens(session, ring, connection_id, of)
     if not row["is_active"]:
         raise Refused(_AGAIN)
     is_over = row["token_expires_at"] is not None and row["token_expires_at"] - datetime.now(UTC) < _EARLY
     if token is not None and token != refused and not is_over:
         return token
     if refresh_token is None:
-        return _end(database, user_id, connection_id)
-    answered = _renew(row["provider"], refresh_token)
+        return _end(database, user_id, connection_id, of)
+    answered = _renew(row[_PROVIDER[of.name]], refresh_token)
     if answered is None:
-        return _end(database, user_id, connection_id)
+        return _end(database, user_id, connection_id, of)
     expires_at = datetime.now(UTC) + timedelta(seconds=int(answered.get("expires_in", 3600)))
     renewed = str(answered["access_token"])
     with database.tenant(user_id) as session:
-        connections.keep_access_token(session, KeyRing.of(settings()), connection_id, renewed, expires_at=expires_at)
+        connections.keep_tokens(session, ring, connection_id, renewed, None, expires_at=expires_at, of=of)
     return renewed
 
 
-def _end(database: Database, user_id: str, connection_id: int) -> str:
+def _end(database: Database, user_id: str, connection_id: int, of: Table) -> str:
     with database.tenant(user_id) as session:
-        connections.end_connection(session, connection_id)
+        connections.end_connection(session, connection_id, of)
     raise Refused(_AGAIN)
 
 
@@ -82,7 +85,7 @@ def _renew(provider: str, refresh_token: str) -> dict[str, Any] | None:
 
 
 def _issuer(provider: str, config: Settings) -> _Issuer:
-    if provider in {CloudProvider.GOOGLE_DRIVE, CloudProvider.GDRIVE}:
+    if provider in {CloudProvider.GOOGLE_DRIVE, CloudProvider.GDRIVE, "youtube"}:
         return _Issuer("https://oauth2.googleapis.com/token", config.google_client_id, config.google_client_secret)
     if provider == CloudProvider.DROPBOX:
         return _Issuer("https://api.dropboxapi.com/oauth2/token", config.dropbox_app_key, config.dropbox_app_secret)

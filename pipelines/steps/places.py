@@ -8,7 +8,9 @@ from core.crypto import KeyRing, Place
 from core.errors import Refused
 from core.settings import PublishTo, Settings, settings
 from db import publishing
+from db.base.connections import user_social_accounts
 from pipelines.context import Context
+from pipelines.providers.accounts import access_token
 from pipelines.providers.outbox import Outbox
 from pipelines.providers.publisher import Publisher
 from pipelines.providers.youtube import YouTube
@@ -35,20 +37,9 @@ def open_place(ctx: Context, chosen: dict[str, Any]) -> Publisher:
         return Outbox(config.published)
     ctx.calls(YouTube.name)
     return YouTube(
-        lambda refused: _token(ctx, chosen["account_id"], refused),
+        lambda refused: access_token(ctx.database, chosen["account_id"], refused=refused, of=user_social_accounts),
         spend=lambda budget, units: ctx.spend(budget, units=units),
         chunk_bytes=config.publish_chunk_bytes,
-    )
-
-
-def _token(ctx: Context, account_id: int, refused: str | None) -> str:
-    """A token of the account. Raises Refused where the owner has to connect it again."""
-    with ctx.read() as session:
-        account = publishing.get_account(session, account_id)
-    if not account["is_active"] or account["access_token"] is None or refused is not None:
-        raise Refused(f"YouTube does not accept the account any more. {_CONNECT}")
-    return KeyRing.of(settings()).unseal(
-        account["access_token"], Place("user_social_accounts", str(account_id), "access_token")
     )
 
 

@@ -12,9 +12,9 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import text
 
-from core.crypto import KeyRing, Place
+from core.crypto import KeyRing
 from core.settings import settings
-from db import jobs
+from db import connections, jobs
 from db.base.videos import Privacy
 from db.jobs import Per
 from pipelines import publish
@@ -46,17 +46,19 @@ def account(twins: Twins, database, owner) -> str:
     return name
 
 
-def connect(twins: Twins, database, owner: str, name: str) -> None:
+def connect(twins: Twins, database, owner: str, name: str) -> int:
     granted = twins.grant("google", name, SCOPES)
     with database.tenant(owner) as session:
-        account_id = session.execute(
-            text("INSERT INTO user_social_accounts (user_id, platform) VALUES (:owner, 'youtube') RETURNING id"),
-            {"owner": owner},
-        ).scalar_one()
-        place = Place("user_social_accounts", str(account_id), "access_token")
-        sealed = KeyRing.of(settings()).seal(granted["access_token"], place)
-        statement = text("UPDATE user_social_accounts SET access_token = :token WHERE id = :id")
-        session.execute(statement, {"token": sealed, "id": account_id})
+        row = connections.insert_account(
+            session,
+            KeyRing.of(settings()),
+            user_id=owner,
+            platform="youtube",
+            access_token=granted["access_token"],
+            refresh_token=granted["refresh_token"],
+            expires_at=datetime.now(UTC) + timedelta(hours=1),
+        )
+        return int(row["id"])
 
 
 @pytest.fixture
@@ -246,3 +248,22 @@ def test_a_video_that_youtube_cannot_take_fails_with_its_words(twins, worker, da
     go_on(worker, database, job_id)
     row = row_of(database, owner, video_id)
     assert (row["status"], "duplicate" in row["error_message"]) == ("failed", True)
+
+
+def test_a_token_that_is_over_is_renewed_in_the_middle_of_an_upload(twins, publish_it, account):
+    twins.fault("youtube", "slow", times=2, seconds=0, match="PUT")
+    twins.fault("youtube", "expired_token", match="PUT")
+    assert succeeded(publish_it())
+    assert [kept["sha256"] for kept in uploads_of(twins, account)] == [SHA256]
+
+
+def test_a_permission_that_was_taken_back_is_asked_for_again(twins, publish_it, account, database, owner, video_id):
+    twins.fault("youtube", "slow", times=2, seconds=0, match="PUT")
+    twins.fault("youtube", "expired_token", times=2, match="PUT")
+    twins.fault("google_oauth", "revoked", match="/token")
+    job, row = publish_it(), row_of(database, owner, video_id)
+    assert (job["status"], row["status"], "connect it again" in row["error_message"]) == ("failed", "failed", True)
+    twins.clear_faults()
+    connect(twins, database, owner, account)
+    assert succeeded(publish_it())
+    assert [kept["sha256"] for kept in uploads_of(twins, account)] == [SHA256]
