@@ -5,7 +5,7 @@ from alembic import op
 from db.migrations.access import keep_updated_at, owned
 
 revision = "0036"
-down_revision = "0038"
+down_revision = "0035"
 
 TABLE = """
 CREATE TABLE public.competitors (
