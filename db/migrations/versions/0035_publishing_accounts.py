@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "0035"
-down_revision = "0032"
+down_revision = "0038"
 
 ACCESS = """
 GRANT SELECT (id, user_id) ON public.user_social_accounts TO askstephen_jobs;
