@@ -2,7 +2,7 @@ from copy import deepcopy
 
 import pytest
 
-from api_stub.cli.judge import judge, read_cues, word_errors
+from api_stub.cli.demo.judge import judge, read_cues, word_errors
 
 TRUTH = {
     "duration_seconds": 6.0,
