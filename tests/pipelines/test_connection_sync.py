@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import text
 
 from db import syncs, videos
-from pipelines.base import enqueue
 from testkit import Worker
 from tests.accounts import FOLDER, MAKERS, Account, choose, google
+from tests.pipelines.looks import fetch_all, look
 from tests.twins.google import drive
 from twins.running import Twins
 
@@ -23,25 +23,6 @@ def account(request: pytest.FixtureRequest, twins: Twins, worker: Worker, owner:
     made = MAKERS[request.param](twins, worker.database, owner, name)
     choose(worker.database, owner, made.connection_id, made.folder)
     return made
-
-
-def look(worker: Worker, owner: str, account: Account) -> str:
-    """Drain once; its ingests wait. Returns how the job ended."""
-    with worker.database.tenant(owner) as session:
-        job_id = enqueue(session, "connection_sync", {"connection_id": account.connection_id}, owner_id=owner)
-    while due := [step for step in worker.list_due() if step_of(worker, step) in {"drain", "watch"}]:
-        worker.runner.run(due[0])
-    return str(worker.job(job_id)["status"])
-
-
-def step_of(worker: Worker, step_id: Any) -> str:
-    with worker.database.jobs() as session:
-        return str(session.scalar(text("SELECT name FROM jobs.job_steps WHERE id = :id"), {"id": step_id}))
-
-
-def fetch_all(worker: Worker) -> None:
-    while due := [step for step in worker.list_due() if step_of(worker, step) == "fetch"]:
-        worker.runner.run(due[0])
 
 
 def requests(worker: Worker, owner: str) -> list[str]:
