@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from fastapi.routing import iter_route_contexts
 from sqlalchemy.exc import DataError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
@@ -90,8 +91,19 @@ def _malformed(_request: Request, error: Exception) -> Problem:
 def _http(request: Request, error: Exception) -> Problem:
     if not isinstance(error, HTTPException):
         return _known(request, error)
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        error.headers = {**(error.headers or {}), "Allow": _methods(request)}
     title = next((known.phrase for known in HTTPStatus if known == error.status_code), error.detail)
     return Problem(error.status_code, title, error.detail, error.headers or {})
+
+
+def _methods(request: Request) -> str:
+    """All that this path knows: each of its methods is a route, and the framework tells the first one's only."""
+    found: set[str] = set()
+    for route in iter_route_contexts(request.app.routes):
+        if route.path_regex.match(request.url.path):
+            found |= set(route.methods or ())
+    return ", ".join(sorted(found))
 
 
 def _unstorable(_request: Request, error: Exception) -> Problem:

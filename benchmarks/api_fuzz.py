@@ -1,0 +1,123 @@
+"""Every operation of the API's own description, asked with what fits it and with what does not, and along its links.
+
+    ./askstephen bench api_fuzz [--quick] [--seed N]
+
+A web process on servers of its own; schemathesis (all checks) sends the requests, first the edges of each value, then random ones,
+then sequences: what a POST answers in `Location` is read, changed and removed. Streams of events, which do not end, are left out.
+The last line is JSON: the number of cases, and the failures by check.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from core.local_stack.servers import Servers
+from db import api_keys, migrations, users
+from db.engine import Database
+
+STREAMS = r"/events$"
+SLOW = r"|^/ops/schema$|ai-coach$"
+ALL = "examples,coverage,fuzzing,stateful"
+# Both ask that a description say everything that decides whether a request is taken. Ours does not say that a provider must be configured, that a
+# path must name a file, or that earlier clients may send "200" for 200. Counted, and not held against the run.
+OPINIONS = frozenset({"positive_data_acceptance", "negative_data_rejection", "missing_required_header"})
+
+
+def fuzz(
+    url: str, api_key: str, folder: Path, *, seed: int, examples: int, phases: str = ALL, seconds: int = 0, but: str = ""
+) -> dict[str, Any]:
+    """What came of it; `seconds` bounds a phase, `but` names more to leave out. Raises CalledProcessError where schemathesis itself fails."""
+    report = folder / "events.ndjson"
+    argv = [
+        *(str(Path(sys.executable).with_name("schemathesis")), "run", f"{url}/openapi.json"),
+        *("--header", f"Authorization: Bearer {api_key}", "--checks", "all", "--phases", phases),
+        *("--exclude-path-regex", STREAMS + but, "--seed", str(seed), "--max-examples", str(examples), "--workers", "2"),
+        *("--continue-on-failure", "--no-shrink", "--suppress-health-check", "all", "--request-timeout", "20", "--no-color"),
+        *("--report", "ndjson", "--report-ndjson-path", str(report), "--output-sanitize", "false"),
+        *(("--max-time", str(seconds)) if seconds else ()),
+    ]
+    done = subprocess.run(argv, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode not in {0, 1} or not report.exists():
+        raise subprocess.CalledProcessError(done.returncode, argv, done.stdout[-4000:], done.stderr[-4000:])
+    return read_report(report)
+
+
+def read_report(report: Path) -> dict[str, Any]:
+    """How many cases, of how many operations, and what failed: by check, with the operations."""
+    cases, operations, failures, opinions = 0, set(), defaultdict(set), Counter()
+    with report.open() as lines:
+        for line in lines:
+            recorder = json.loads(line).get("ScenarioFinished", {}).get("recorder", {})
+            cases += len(recorder.get("interactions", {}))
+            operations.update(case["value"]["path"] for case in recorder.get("cases", {}).values())
+            for case_id, checks in recorder.get("checks", {}).items():
+                for check in checks:
+                    if check["status"] == "success":
+                        continue
+                    case = recorder["cases"][case_id]["value"]
+                    if check["name"] in OPINIONS:
+                        opinions[check["name"]] += 1
+                    else:
+                        failures[check["name"]].add(f"{case['method']} {case['path']}")
+    return {
+        "cases": cases,
+        "paths": len(operations),
+        "failures": {name: sorted(where) for name, where in sorted(failures.items())},
+        "opinions": dict(opinions),
+    }
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="2 random requests an operation instead of 50")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--data", help="not used")
+    given = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory(prefix="askstephen-fuzz-") as home:
+        folder = Path(home)
+        folder.chmod(0o711)
+        with Servers(folder) as servers, Database(servers.environment["DATABASE_URL"]) as database:
+            migrations.upgrade(servers.environment["DATABASE_URL"])
+            with database.jobs() as session:
+                key = api_keys.insert_api_key(session, user_id=users.ensure_local_owner(session), name="fuzz")
+            with web_process(folder, servers.environment) as url:
+                found = fuzz(url, key, folder, seed=given.seed, examples=2 if given.quick else 50)
+    print(json.dumps(found))
+    return 1 if found["failures"] else 0
+
+
+@contextmanager
+def web_process(folder: Path, environment: Mapping[str, str]) -> Iterator[str]:
+    """The address of `python -m api_stub` in local mode, over these servers."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    chosen = {"LOCAL_MODE": "true", "PORT": str(port), "ASKSTEPHEN_HOME": str(folder / "home"), "LOG_LEVEL": "warning"}
+    web = subprocess.Popen([sys.executable, "-m", "api_stub"], env={**os.environ, **environment, **chosen})
+    try:
+        while True:
+            with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/livez"):
+                break
+            if web.poll() is not None:
+                raise SystemExit(f"the web process ended: {web.returncode}")
+            time.sleep(0.1)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        web.terminate()
+        web.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
