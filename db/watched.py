@@ -84,3 +84,30 @@ def keep_schedule(session: Session, competitor_id: int, schedule_id: object) -> 
         text("UPDATE public.competitors SET schedule_id = :schedule WHERE id = :id"),
         {"id": competitor_id, "schedule": schedule_id},
     )
+
+
+_CHANGES = """
+SELECT c.id, w.id AS competitor_id, w.name, s.url, s.source, c.change_type, c.field, c.before, c.after, c.severity, c.summary, c.detected_at,
+    c.acknowledged_at
+FROM public.competitor_changes c
+JOIN public.competitor_snapshots s ON s.id = c.after_snapshot_id
+LEFT JOIN public.competitors w ON w.client_id = s.client_id AND w.competitor_key = s.competitor_key AND w.source = s.source
+WHERE (CAST(:competitor_id AS integer) IS NULL OR w.id = :competitor_id)
+    AND (CAST(:client_id AS integer) IS NULL OR s.client_id = :client_id)
+    AND (CAST(:before AS integer) IS NULL OR c.id < :before) AND (NOT :only_new OR c.acknowledged_at IS NULL)
+ORDER BY c.id DESC LIMIT :limit
+"""
+
+
+def list_changes(
+    session: Session,
+    *,
+    competitor_id: int | None = None,
+    client_id: int | None = None,
+    only_new: bool = False,
+    before: int | None = None,
+    limit: int = 50,
+) -> list[RowMapping]:
+    """What changed, newest first, with whose it is: of one competitor, of a client's, or of all that who asks may see."""
+    values = {"competitor_id": competitor_id, "client_id": client_id, "only_new": only_new, "before": before, "limit": limit}
+    return list(session.execute(text(_CHANGES), values).mappings())

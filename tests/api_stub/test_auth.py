@@ -60,6 +60,8 @@ def test_a_program_with_a_key_may_write_from_anywhere(stranger: TestClient, api_
 
 
 ARGUMENTS = {
+    "change_id": "1",
+    "competitor_id": "1",
     "connection_id": "1",
     "video_id": "1",
     "request_id": "1",

@@ -167,7 +167,9 @@ def test_a_download_whose_worker_is_killed_goes_on_where_it_was(
     first, second, third = ranges(twins, account, download)[asked_before:]
     assert (first, second) == (None, f"bytes={arrived}-")
     assert third is not None
-    assert arrived - 65_536 < int(third.removeprefix("bytes=").removesuffix("-")) <= arrived  # the last bytes were not on the disk
+    assert (
+        arrived - 65_536 < int(third.removeprefix("bytes=").removesuffix("-")) <= arrived
+    )  # the last bytes were not on the disk
     with worker.database.tenant(owner) as session:
         request = videos.list_requests(session)[0]
         source = videos.list_files(session, request["video_id"])["source"]
