@@ -13,6 +13,7 @@ from api_stub import (
     admin,
     auth,
     batches,
+    bulk,
     clouds,
     coach,
     companies,
@@ -25,6 +26,7 @@ from api_stub import (
     jobs,
     media,
     ops,
+    ops_jobs,
     problems,
     providers,
     resources,
@@ -92,6 +94,8 @@ def create_app(database: Database, storage: Storage, settings: Settings) -> Fast
         tus,
         media,
         ops,
+        ops_jobs,
+        bulk,
         providers,
         schema,
         search,
@@ -102,6 +106,7 @@ def create_app(database: Database, storage: Storage, settings: Settings) -> Fast
         app.include_router(module.router)
     for router in resources.routers:
         app.include_router(router)
+    app.include_router(events.ops)
     if settings.local_mode:
         app.add_api_route("/sign-in", auth.sign_in, methods=["GET"], include_in_schema=False)
     _add_description(app, [] if settings.local_mode else [Depends(auth.get_user)])

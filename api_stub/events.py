@@ -13,18 +13,23 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import StreamingResponse
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 from starlette.exceptions import HTTPException
 
 from api_stub.auth import DatabaseHere, User
-from api_stub.jobs import as_text, read_job
+from api_stub.jobs import as_text, read_any_job, read_job
+from api_stub.operators import may
 from core.errors import NotFound
 from core.log import get_logger
 from core.nudge import Listener
 from db import status
 from db.engine import Database
+from db.permissions import OperatorDeed
 
 _log = get_logger(__name__)
 router = APIRouter(prefix="/v1", tags=["jobs"])
+ops = APIRouter(prefix="/ops", tags=["ops"], dependencies=[Depends(may(OperatorDeed.WATCH))])
+EVERYBODY = ""
 MOST_STREAMS = 200  # of one process
 _LOOK_SECONDS = 1.0  # progress travels without a nudge
 _GATHER_SECONDS = 0.1  # at most ten looks a second, however many nudges there are
@@ -57,7 +62,7 @@ class _Snapshot:
 class _Stream:
     """One client. Only the newest snapshot waits for it: an event is the present, not a change. None: the job is gone."""
 
-    user: str
+    user: str  # EVERYBODY: an operator, who sees all
     job_id: UUID | None  # None: every job of the user
     last: _Snapshot | None
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
@@ -146,7 +151,7 @@ class Live:
             return
         with self._database.jobs() as session:
             marks = status.list_marks(session, {job_id for _, job_id in watched if job_id is not None})
-            moved = {user: status.get_owner_mark(session, user) for user, job_id in watched if job_id is None}
+            moved = {user: _get_mark(session, user) for user, job_id in watched if job_id is None}
         for (user, job_id), streams in watched.items():
             if job_id is not None:
                 self._look_at(user, job_id, marks.get(job_id), streams)
@@ -163,9 +168,17 @@ class Live:
 
     def _read(self, user: str, job_id: UUID) -> _Snapshot | None:
         try:
-            return _Snapshot.of(read_job(self._database, user, job_id))
+            return _Snapshot.of(_read_job(self._database, user, job_id))
         except NotFound:
             return None
+
+
+def _get_mark(session: Session, user: str) -> str:
+    return status.get_mark(session) if user == EVERYBODY else status.get_owner_mark(session, user)
+
+
+def _read_job(database: Database, user: str, job_id: UUID) -> dict[str, Any]:
+    return read_any_job(database, job_id) if user == EVERYBODY else read_job(database, user, job_id)
 
 
 def _get_live(request: Request) -> Live:
@@ -181,8 +194,7 @@ async def stream_job(
 
     The stream ends after the job's end. Raises HTTP 503 when this process serves as many streams as it can.
     """
-    first = _Snapshot.of(await asyncio.to_thread(read_job, database, user, job_id))
-    return _stream(live, user, job_id, first)
+    return await _stream_job(live, database, user, job_id)
 
 
 @router.get("/events", response_class=StreamingResponse, responses={200: {"content": {"text/event-stream": {}}}})
@@ -191,10 +203,30 @@ async def stream_all(user: User, database: DatabaseHere, live: Annotated[Live, D
 
     Raises HTTP 503 when this process serves as many streams as it can.
     """
+    return await _stream_all(live, database, user)
 
+
+@ops.get("/jobs/{job_id}/events", response_class=StreamingResponse, responses={200: {"content": {"text/event-stream": {}}}})
+async def stream_any_job(job_id: UUID, database: DatabaseHere, live: Annotated[Live, Depends(_get_live)]) -> StreamingResponse:
+    """As `/v1/jobs/{id}/events`, for any owner's job. Raises HTTP 503 when this process serves as many streams as it can."""
+    return await _stream_job(live, database, EVERYBODY, job_id)
+
+
+@ops.get("/events", response_class=StreamingResponse, responses={200: {"content": {"text/event-stream": {}}}})
+async def stream_everything(database: DatabaseHere, live: Annotated[Live, Depends(_get_live)]) -> StreamingResponse:
+    """As `/v1/events`, for everybody's jobs, and what operators change. Raises HTTP 503 as that one."""
+    return await _stream_all(live, database, EVERYBODY)
+
+
+async def _stream_job(live: Live, database: Database, user: str, job_id: UUID) -> StreamingResponse:
+    first = _Snapshot.of(await asyncio.to_thread(_read_job, database, user, job_id))
+    return _stream(live, user, job_id, first)
+
+
+async def _stream_all(live: Live, database: Database, user: str) -> StreamingResponse:
     def look() -> str:
         with database.jobs() as session:
-            return status.get_owner_mark(session, user)
+            return _get_mark(session, user)
 
     return _stream(live, user, None, _Snapshot.of_all(await asyncio.to_thread(look)))
 

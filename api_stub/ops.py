@@ -8,10 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api_stub.auth import DatabaseHere
 from api_stub.operators import ActionReader, Configurer, Mender, may
-from db import jobs, status
+from db import attention, jobs, operators, status, workers
 from db.jobs import Scope
 from db.operators import list_actions, record_action
-from db.permissions import OperatorDeed
+from db.permissions import OperatorDeed, OperatorRole
 
 router = APIRouter(prefix="/ops", tags=["ops"], dependencies=[Depends(may(OperatorDeed.WATCH))])
 
@@ -32,6 +32,61 @@ def list_queues(database: DatabaseHere) -> dict[str, Any]:
     """Every queue as it stands."""
     with database.jobs() as session:
         return {"items": status.list_queues(session)}
+
+
+class NewPromise(BaseModel):
+    """How old the oldest step of a queue may get before operators are told."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    promise_seconds: Annotated[int, Field(ge=1, le=7 * 86400)]
+
+
+@router.put("/queues/{name}")
+def put_promise(name: str, new: NewPromise, operator: Configurer, database: DatabaseHere) -> dict[str, Any]:
+    """Change a queue's promise. Raises NotFound."""
+    with database.jobs() as session:
+        status.set_promise(session, name, new.promise_seconds)
+        record_action(session, operator, "set_promise", f"queue {name}", new.model_dump())
+        return {"items": status.list_queues(session)}
+
+
+@router.get("/workers")
+def list_workers(database: DatabaseHere) -> dict[str, Any]:
+    """Every worker process that beat within a minute, with what it is at."""
+    with database.jobs() as session:
+        return {"items": workers.list_workers(session)}
+
+
+@router.get("/attention")
+def list_attention(database: DatabaseHere) -> dict[str, Any]:
+    """What needs a person now, the worst first."""
+    with database.jobs() as session:
+        return {"items": attention.list_attention(session, status.list_queues(session))}
+
+
+class NewOperator(BaseModel):
+    """What a user is on the platform; null: no operator any more."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    role: OperatorRole | None
+
+
+@router.get("/operators")
+def list_operators(_operator: Configurer, database: DatabaseHere) -> dict[str, Any]:
+    """Who has a role; superadmins of the product are admins without one."""
+    with database.jobs() as session:
+        return {"items": [dict(row) for row in operators.list_operators(session)]}
+
+
+@router.put("/operators/{user_id}")
+def put_operator(user_id: str, new: NewOperator, operator: Configurer, database: DatabaseHere) -> dict[str, Any]:
+    """Make a user an operator, or none. Raises NotFound."""
+    with database.jobs() as session:
+        operators.set_role(session, user_id, new.role, added_by=operator)
+        record_action(session, operator, "set_operator", user_id, new.model_dump(mode="json"))
+        return {"items": [dict(row) for row in operators.list_operators(session)]}
 
 
 @router.get("/pauses")

@@ -66,9 +66,9 @@ def _conditions(deed: Deed, wanted: Wanted) -> Iterator[str]:
         yield "error IS NOT NULL AND status IN ('failed', 'quarantined') AND finished_at <= :as_of"
 
 
-def preview(session: Session, deed: Deed, wanted: Wanted) -> Preview:
-    """What the deed would meet now."""
-    as_of: datetime = session.execute(text("SELECT clock_timestamp()")).scalar_one()
+def preview(session: Session, deed: Deed, wanted: Wanted, *, as_of: datetime | None = None) -> Preview:
+    """What the deed would meet now, of what was there at that instant; by itself, at this one."""
+    as_of = as_of or session.execute(text("SELECT clock_timestamp()")).scalar_one()
     params = {**parameters(wanted), "as_of": as_of, "limit": _EXAMPLES}
     where = " AND ".join(_conditions(deed, wanted))
     counts = session.execute(

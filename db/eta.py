@@ -1,5 +1,8 @@
-"""When a step that waits for a thread will start: a guess from how long such steps take."""
+"""When a step that waits for a thread will start, and a job end: guesses from how long such steps take."""
 
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
@@ -42,3 +45,37 @@ def in_words(seconds: float) -> str:
     if minutes < 90:  # noqa: PLR2004
         return f"about {minutes} {'minute' if minutes == 1 else 'minutes'}"
     return f"about {round(minutes / 60)} hours"
+
+
+def seconds_left(steps: Sequence[Mapping[str, Any]], *, now: datetime) -> float | None:
+    """Seconds until the last of a job's steps ends, if each that waits starts at once; None where one was never measured.
+
+    A step's row has name, after, status, progress, claimed_at and the mean_seconds of its kind.
+    """
+    left: dict[str, float] = {}
+    for step in steps:
+        seconds = _left_of(step, now)
+        if seconds is None:
+            return None
+        left[step["name"]] = max(seconds, left.get(step["name"], 0.0))  # its parts run side by side
+    after = {step["name"]: step["after"] for step in steps}
+
+    def until_end(name: str) -> float:
+        return left.get(name, 0.0) + max((until_end(before) for before in after.get(name, ())), default=0.0)
+
+    return max((until_end(name) for name in left), default=0.0)
+
+
+_KNOWN_FROM = 0.05  # of the work: before, the rate says little
+
+
+def _left_of(step: Mapping[str, Any], now: datetime) -> float | None:
+    if step["status"] not in {"waiting", "queued", "retrying", "running"}:
+        return 0.0
+    mean: float | None = step["mean_seconds"]
+    if step["status"] != "running":
+        return mean
+    elapsed = (now - step["claimed_at"]).total_seconds()
+    if step["progress"] is not None and step["progress"] >= _KNOWN_FROM:
+        return float(elapsed * (1 - step["progress"]) / step["progress"])
+    return None if mean is None else max(0.0, mean - elapsed)

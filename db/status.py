@@ -93,6 +93,22 @@ def get_owner_mark(session: Session, owner_id: str) -> str:
     return str(session.scalar(statement, {"owner_id": owner_id}))
 
 
+def get_mark(session: Session) -> str:
+    """A text that changes whenever a step begins or ends anywhere, progresses, or an operator changes what may run."""
+    statement = text("""
+        SELECT md5(concat_ws(' ',
+            (SELECT string_agg(concat_ws(' ', id, version), ',') FROM (SELECT id, version FROM jobs.jobs ORDER BY id DESC LIMIT 100) n),
+            (SELECT string_agg(concat_ws(' ', id, progress, progress_message), ',' ORDER BY id)
+             FROM jobs.job_steps WHERE status = 'running'),
+            (SELECT string_agg(concat_ws(' ', kind, name, drain, reason), ',' ORDER BY kind, name) FROM jobs.pauses),
+            (SELECT string_agg(concat_ws(' ', kind, name, most), ',' ORDER BY kind, name) FROM jobs.limits),
+            (SELECT string_agg(concat_ws(' ', provider, owner_id, failures, open_until), ',' ORDER BY provider, owner_id)
+             FROM jobs.breakers),
+            (SELECT string_agg(CAST(id AS text), ',' ORDER BY id) FROM jobs.workers)))
+    """)
+    return str(session.scalar(statement))
+
+
 def find_job(session: Session, job_id: UUID) -> RowMapping | None:
     """One job, archived or not, or None when there is none."""
     for statement in (_HOT_JOB, _ANY_JOB):
@@ -195,6 +211,13 @@ def list_queues(session: Session) -> list[QueueStatus]:
         QueueStatus(**{**row, "oldest_seconds": None if row["oldest_seconds"] is None else float(row["oldest_seconds"])})
         for row in rows
     ]
+
+
+def set_promise(session: Session, name: str, seconds: int) -> None:
+    """How old the oldest step of this queue that could run may get. Raises NotFound."""
+    statement = text("UPDATE jobs.queues SET promise_seconds = :seconds WHERE name = :name RETURNING 1")
+    if session.execute(statement, {"name": name, "seconds": seconds}).first() is None:
+        raise NotFound(f"there is no queue {name!r}")
 
 
 def snapshot(session: Session, job_id: UUID) -> dict[str, Any]:
