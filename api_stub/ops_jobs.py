@@ -38,13 +38,13 @@ class Filter(BaseModel):
 
     def wanted(self) -> Wanted:
         """As the database knows it."""
-        given = {name: value.strip() for name, value in self.model_dump().items() if value and value.strip()}
+        given = {name: value.strip() for name, value in self.given().items() if value.strip()}
         batch = given.pop("batch", None)
         return Wanted(**given, batch=UUID(batch) if batch else None)
 
     def given(self) -> dict[str, str]:
         """What was asked for, as an address holds it."""
-        return {name: value for name, value in self.model_dump().items() if value}
+        return {name: getattr(self, name) for name in Filter.model_fields if getattr(self, name)}
 
 
 class Page(Filter):
