@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field
 from api_stub.auth import DatabaseHere, SettingsHere, User, in_area
 from api_stub.contract import Sent, Shown
 from api_stub.videos import show
+from core.settings import Settings
 from db import chat, passages, videos
 from db.engine import Database
 from db.permissions import Area
@@ -73,20 +74,10 @@ class Search(Shown):
     updated_at: datetime
 
 
-@router.post("", response_model_exclude_none=False)
+@router.post("")
 def post_search(wanted: Wanted, user: User, database: DatabaseHere, config: SettingsHere) -> Results:
     """Videos of the user in which the query is spoken of, with the passages and why each was taken."""
-    answer = find(database, config, user, wanted.query, limit=wanted.limit)
-    with database.tenant(user) as session:
-        results = [_result(session, found) for found in answer.found]
-        chat.insert_search(session, wanted.query, [one.model_dump(by_alias=True) for one in results], user_id=user)
-    return Results(
-        success=True,
-        query=wanted.query,
-        results=results,
-        total_found=len(results),
-        message=_message(database, user, answer),
-    )
+    return search(database, config, user, wanted.query, limit=wanted.limit)
 
 
 @router.get("/history")
@@ -94,6 +85,16 @@ def list_searches(user: User, database: DatabaseHere, limit: Annotated[int, Quer
     """What the user searched for, newest first."""
     with database.tenant(user) as session:
         return [Search.model_validate(dict(row)) for row in chat.list_searches(session, user_id=user, limit=limit)]
+
+
+def search(database: Database, config: Settings, user: str, query: str, *, limit: int) -> Results:
+    """Look for the query, keep that it was looked for, and tell what was found."""
+    answer = find(database, config, user, query, limit=limit)
+    with database.tenant(user) as session:
+        results = [_result(session, found) for found in answer.found]
+        chat.insert_search(session, query, [one.model_dump(by_alias=True) for one in results], user_id=user)
+    message = _message(database, user, answer)
+    return Results(success=True, query=query, results=results, total_found=len(results), message=message)
 
 
 def _result(session: Any, found: Found) -> Result:  # noqa: ANN401  (a Session)

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from api_stub.auth import DatabaseHere, User
-from api_stub.dashboard import competitors_page, queries, schema_page, video_page
+from api_stub.dashboard import competitors_page, queries, schema_page, video_page, words_pages
 from api_stub.dashboard.rendering import render
 from api_stub.dashboard.timeline import timeline
 from api_stub.jobs import cancel, read_job, retry
@@ -27,6 +27,7 @@ router = APIRouter(include_in_schema=False)
 router.include_router(video_page.router)
 router.include_router(schema_page.router)
 router.include_router(competitors_page.router)
+router.include_router(words_pages.router)
 
 
 @router.get("/", response_class=HTMLResponse)

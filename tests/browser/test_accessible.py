@@ -12,7 +12,7 @@ async () => (await axe.run(document, {resultTypes: ["violations"], rules: {"targ
   .filter((one) => ["serious", "critical"].includes(one.impact))
   .map((one) => `${one.id}: ${one.nodes.map((node) => node.html.slice(0, 120)).join(" | ")}`)
 """
-PAGES = ("now", "flagged video", "clear video", "refused video", "job", "failed job", "schema")
+PAGES = ("now", "flagged video", "clear video", "refused video", "job", "failed job", "schema", "search", "coach")
 
 
 def address(served: Served, name: str) -> str:
@@ -24,6 +24,8 @@ def address(served: Served, name: str) -> str:
         "job": f"/jobs/{served.flagged.job_id}",
         "failed job": f"/jobs/{served.refused.job_id}",
         "schema": "/schema",
+        "search": "/search?query=password",
+        "coach": "/coach",
     }[name]
 
 
