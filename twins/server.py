@@ -19,6 +19,7 @@ from twins.dropbox.api import Dropbox
 from twins.dropbox.webhooks import Webhooks
 from twins.faults import Faults
 from twins.google.drive import Drive
+from twins.google.feeds import YouTubeFeeds
 from twins.google.oauth import GoogleOAuth
 from twins.google.places import Places
 from twins.google.push import Channels
@@ -29,7 +30,9 @@ from twins.openai.api import OpenAI
 from twins.proxy import HostProxy, start_proxy
 from twins.store import Store
 
-HOSTS = frozenset(host for twin in (GoogleOAuth, Drive, YouTube, Places, Dropbox, OpenAI, Clerk) for host in twin.hosts)
+HOSTS = frozenset(
+    host for twin in (GoogleOAuth, Drive, YouTube, YouTubeFeeds, Places, Dropbox, OpenAI, Clerk) for host in twin.hosts
+)
 _GOOGLE_TOKEN_SECONDS, _DROPBOX_TOKEN_SECONDS = 3600, 14_400
 
 
@@ -75,6 +78,7 @@ def _application(store: Store, proxy: HostProxy, authority: Authority) -> Door:
         GoogleOAuth(google),
         Drive(store, google, Channels(store, faults, messenger)),
         YouTube(store, google),
+        YouTubeFeeds(store),
         Places(store, google),
         Dropbox(store, dropbox, webhooks),
         OpenAI(store),

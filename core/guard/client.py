@@ -1,6 +1,7 @@
 """An HTTP client whose every request, redirects as well, goes through the guard, with limits on size and time."""
 
 import contextlib
+import os
 import ssl
 import time
 import zlib
@@ -83,7 +84,7 @@ class _Transport(httpx.BaseTransport):
     def __init__(self, guard: Guard, deadline_seconds: float) -> None:
         self._guard = guard
         self._pool = httpcore.ConnectionPool(
-            ssl_context=_trust(),
+            ssl_context=_trust(os.environ.get("SSL_CERT_FILE")),
             max_connections=_CONNECTIONS.max_connections,
             max_keepalive_connections=_CONNECTIONS.max_keepalive_connections,
             network_backend=Backend(guard, time.monotonic() + deadline_seconds),
@@ -165,8 +166,8 @@ def _unpacked(unpack: "zlib._Decompress", packed: bytes) -> Iterator[bytes]:
 
 
 @cache
-def _trust() -> ssl.SSLContext:
-    """The authorities of this machine and of the environment (SSL_CERT_FILE)."""
+def _trust(_bundle: str | None) -> ssl.SSLContext:
+    """The authorities of this machine, or those that the environment names (SSL_CERT_FILE)."""
     return httpx.create_ssl_context()
 
 

@@ -14,6 +14,7 @@ from pipelines import competitor_diff
 from pipelines.providers.web import fetch_page, pace, robots
 from testkit import Worker
 from tests.sites import Handler, say, site
+from twins.running import Twins
 
 TEXT = "We clean offices all over the town with care and our own staff since the year that we began. " * 12
 PAGE = "<html><title>Ada</title><main><h1>Offices</h1><p>{}</p><h3>Basic</h3><p>{} a month</p></main></html>"
@@ -193,3 +194,37 @@ def test_a_site_is_not_asked_twice_within_a_moment(shop: tuple[Site, str], monke
     fetch_page(shop[1], guard=GUEST)
     with pytest.raises(Snoozed):
         fetch_page(shop[1], guard=GUEST)
+
+
+CHANNEL = "UC" + "x" * 22
+
+
+def put_video(twins: Twins, video: str, title: str, day: int, privacy: str = "public") -> None:
+    snippet = {"channelId": CHANNEL, "channelTitle": "Ada & co", "title": title, "publishedAt": f"2026-11-{day:02}T10:00:00Z"}
+    record = {"account": "ada", "video": {"id": video, "snippet": snippet, "status": {"privacyStatus": privacy}}}
+    twins.put("youtube.videos", video, record)
+
+
+def test_a_channel_of_youtube_is_followed_by_its_feed(
+    twins: Twins, worker: Worker, owner: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("GUARD_ALLOWED", "www.youtube.com")
+    monkeypatch.setattr(pace, "_LEAST_SECONDS", 0.0)
+    for cached in (settings, policy.get_guard):
+        cached.cache_clear()
+    put_video(twins, "one", "Clean <fast>", 1)
+    put_video(twins, "two", "Hidden", 2, "private")
+    with worker.database.tenant(owner) as session:
+        client = clients.insert_client(session, {"name": "Us", "address": "Leeds", "keyword": "x"}, user_id=owner)["id"]
+        place = competitor_diff.channel(CHANNEL, name="Ada")
+        row, _ = competitor_diff.watch(session, client, place, user_id=owner)
+    worker.drain()
+    put_video(twins, "three", "Clean & slow", 3)
+    for _ in range(2):
+        worker.perform(competitor_diff.PIPELINE, {"competitor_id": row["id"]}, owner_id=owner)
+    with worker.database.tenant(owner) as session:
+        found = [change["summary"] for change in watched.list_changes(session, competitor_id=row["id"])]
+    assert found == ["A new video: \u201cClean & slow\u201d."]
+    monkeypatch.undo()
+    for cached in (settings, policy.get_guard):
+        cached.cache_clear()
