@@ -29,9 +29,11 @@ from api_stub import (
     ops_jobs,
     problems,
     providers,
+    publishing,
     resources,
     schema,
     search,
+    studio,
     tus,
     uploads,
     videos,
@@ -102,6 +104,8 @@ def create_app(database: Database, storage: Storage, settings: Settings) -> Fast
         workbook,
         coach,
         companies,
+        publishing,
+        studio,
     ):
         app.include_router(module.router)
     for router in resources.routers:

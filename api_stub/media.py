@@ -25,6 +25,8 @@ _TYPES = {
     ".m4s": "video/mp4",
     ".mp4": "video/mp4",
     ".jpg": "image/jpeg",
+    ".png": "image/png",
+    ".webp": "image/webp",
     ".vtt": "text/vtt; charset=utf-8",
     ".srt": "application/x-subrip",
     ".json": "application/json",
@@ -36,6 +38,7 @@ _ENDINGS: dict[str, str] = {
     FileKind.CAPTIONS_SRT: ".srt",
     FileKind.TRANSCRIPT: ".json",
 }
+_PICTURES: set[str] = {FileKind.THUMBNAIL, FileKind.SPEAKER_IMAGE}  # of several types: the key ends as their type does
 _KEPT: set[str] = {FileKind.CAPTIONS_SRT, FileKind.TRANSCRIPT}  # nothing plays them: browsers save them
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)", re.ASCII)
 _ANSWERS: dict[int | str, dict[str, Any]] = {
@@ -82,7 +85,7 @@ def get_ladder_file(
 @router.get("/{video_id}/{kind}", responses=_ANSWERS, response_class=Response)
 def get_media_file(
     video_id: Id,
-    kind: Annotated[str, Path(description=f"One of {', '.join(_ENDINGS)}.")],
+    kind: Annotated[str, Path(description=f"One of {', '.join([*_ENDINGS, *sorted(_PICTURES)])}.")],
     request: Request,
     *,
     user: User,
@@ -91,11 +94,13 @@ def get_media_file(
     range_: Annotated[str | None, Header(alias="range")] = None,
     download: bool = False,
 ) -> Response:
-    """The MP4, the poster, captions or the transcript; `download` asks browsers to save rather than show it."""
+    """The MP4, pictures, captions or the transcript; `download` asks browsers to save rather than show it."""
     with database.tenant(user) as session:
         video = videos.get_video(session, video_id)
-        row = videos.list_files(session, video_id).get(kind)
-    ending = _ENDINGS.get(kind)
+        files = videos.list_files(session, video_id)
+    # A thumbnail that is being drawn has an address already.
+    row = files.get(kind) or (files.get(FileKind.POSTER) if kind == FileKind.THUMBNAIL else None)
+    ending = row["key"][row["key"].rfind(".") :] if row and kind in _PICTURES else _ENDINGS.get(kind)
     if row is None or ending is None:
         raise NotFound(f"video {video_id} has no {kind}")
     name = f"{video['original_filename'].rpartition('.')[0] or video['original_filename']}{ending}"

@@ -109,3 +109,12 @@ def find_account(session: Session, channel_id: str | None) -> RowMapping | None:
         ORDER BY is_active DESC, id DESC LIMIT 1
     """)
     return session.execute(statement, {"channel_id": channel_id}).mappings().one_or_none()
+
+
+def list_accounts(session: Session) -> list[RowMapping]:
+    """The accounts that are connected and name their channel."""
+    statement = text("""
+        SELECT channel_id, coalesce(account_name, account_email, channel_id) AS name FROM user_social_accounts
+        WHERE platform = 'youtube' AND is_active AND channel_id IS NOT NULL ORDER BY id
+    """)
+    return list(session.execute(statement).mappings())

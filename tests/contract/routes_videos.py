@@ -1,5 +1,6 @@
 """Videos and their upload."""
 
+from db.base.accounts import UserRole
 from db.base.videos import videos
 from tests.contract.route import Arguments, Route, World, keys
 
@@ -43,10 +44,20 @@ def is_renamed(world: World, arguments: Arguments, answer) -> None:
     assert answer.json()["title"] == world.row(videos, arguments["video_id"])["title"] == "A better one"
 
 
-AWAITED: set[str] = {
-    "POST /videos/:id/speaker-image",
-    "POST /videos/:id/upload-thumbnail",
-}
+def a_picture() -> dict[str, tuple[str, bytes, str]]:
+    return {"file": ("face.jpg", b"\xff\xd8\xff\xe0 and so on", "image/jpeg")}
+
+
+def is_served(world: World, arguments: Arguments, answer) -> None:
+    column = "speaker_image_url" if "speaker_image" in answer.json()["url"] else "thumbnail_url"
+    url = world.row(videos, arguments["video_id"])[column]
+    assert answer.json()["url"].endswith(url)
+    served = world.client.get(url, headers=world.bearer(UserRole.SEARCH))
+    assert (served.content, served.headers["content-type"]) == (b"\xff\xd8\xff\xe0 and so on", "image/jpeg")
+    assert world.client.get(url, headers=world.bearer(UserRole.ADMIN)).status_code == 404
+
+
+AWAITED: set[str] = set()
 
 ROUTES = [
     Route(method="POST", path="/api/upload", form=a_film, success=201, keys=VIDEO, also=is_kept, bad=((b"no form", 400),)),
@@ -78,5 +89,18 @@ ROUTES = [
             ([], 400),
         ),
         refusals=((one_that_is_not_there, 404),),
+    ),
+    *(
+        Route(
+            method="POST",
+            path=f"/api/videos/{{video_id}}/{what}",
+            arrange=a_video,
+            form=a_picture,
+            keys=keys("url"),
+            also=is_served,
+            others=404,
+            bad=((b"no form", 400),),
+        )
+        for what in ("speaker-image", "upload-thumbnail")
     ),
 ]
