@@ -30,25 +30,13 @@ from pipelines.providers.language import get_language
 from pipelines.providers.rules.policy import policy
 from pipelines.providers.rules.screens import screen_findings
 from pipelines.review import Reader, list_units
-from pipelines.review.reader import OVERLAP_WORDS, WINDOW_WORDS
-from pipelines.review.units import cut
 from pipelines.transcript import Transcript
 from twins.running import Twins
+from twins.samples import put_reviewer
 
 SECRET = "The password for the server is tangerine nine seven."
 SAMPLES = Path(__file__).parents[1] / "samples"
 BAD_EVERY = 3
-
-
-def answer_windows(twins: Twins, transcript: Transcript) -> int:
-    """Let the twin prove that it read each window, and find nothing."""
-    windows = cut(list_units(transcript, None), most_words=WINDOW_WORDS, overlap_words=OVERLAP_WORDS)
-    twins.forget("openai.answers")
-    for number, window in enumerate(windows):
-        last = window[-1].number
-        said = {"findings": [], "addressed_to_reviewer": [], "last_unit_read": last}
-        twins.put("openai.answers", str(number), {"match": rf'(?s)"unit": {last}\b(?!.*"unit": )', "say": said})
-    return len(windows)
 
 
 def check(transcript: Transcript) -> rules.Review:
@@ -57,12 +45,11 @@ def check(transcript: Transcript) -> rules.Review:
     return rules.review(transcript, has_sound=True, content_hash="benchmark", opinion=opinion)
 
 
-def obey(twins: Twins, lines: Sequence[str]) -> dict[str, Any]:
+def obey(lines: Sequence[str]) -> dict[str, Any]:
     """A secret told after an instruction, under a model that reports nothing, as the instruction may have wanted."""
     kept = errors = lost = 0
     for line in lines:
         transcript = text.say(f"Let us begin. {line} {SECRET}")
-        answer_windows(twins, transcript)
         alone, both = text.check(transcript), check(transcript)
         kept += any(one["severity"] == "high" and "password" in str(one["reason"]) for one in both.segments)
         lost += max(0, len(alone.segments) - len(both.segments))
@@ -80,7 +67,6 @@ def fail(twins: Twins, lines: Sequence[str]) -> dict[str, Any]:
     outcomes = Counter[str]()
     for number, line in enumerate(lines):
         transcript = text.say(f"Let us begin. {line} Thank you.")
-        answer_windows(twins, transcript)
         twins.level(every=BAD_EVERY, seed=number)
         if number % BAD_EVERY == 0:
             twins.fault("openai", "html", times=9)
@@ -101,12 +87,13 @@ def cost(twins: Twins, folder: Path, most: int) -> dict[str, Any]:
     windows = tokens = unread = 0
     for line in (folder / "benign_meetings.jsonl").read_text("utf-8").splitlines()[:most]:
         transcript = text.say(text.NOISE.sub("", " ".join(turn["text"] for turn in json.loads(line)["turns"])))
-        windows += answer_windows(twins, transcript)
         twins.forget("openai.requests")
         began = time.perf_counter()
         unread += bool(check(transcript).error)
         seconds += time.perf_counter() - began
-        tokens += sum(len(str(one["body"]["messages"])) // 4 for one in twins.records("openai.requests").values())
+        asked = twins.records("openai.requests").values()
+        windows += len(asked)
+        tokens += sum(len(str(one["body"]["messages"])) // 4 for one in asked)
         hours += transcript.duration_seconds / 3600
     per_hour = {"calls": round(windows / hours, 1), "tokens": round(tokens / hours), "seconds": round(seconds / hours, 2)}
     return {"hours": round(hours, 2), "per_hour": per_hour, "not_read_whole": unread}
@@ -167,7 +154,8 @@ def main(arguments: list[str]) -> int:
     with tempfile.TemporaryDirectory() as home, Twins(Path(home)) as twins:
         os.environ.update(twins.environment())
         os.environ.pop("SSL_CERT_DIR", None)
-        results["obeying_model"] = obey(twins, lines)
+        put_reviewer(twins)
+        results["obeying_model"] = obey(lines)
         results["failing_model"] = fail(twins, lines)
         results["asked_of_a_model"] = cost(twins, folder, 1 if chosen.quick else 6)
     results["screen"] = screen()

@@ -11,11 +11,23 @@ _SPRINGFIELD = (
     ("Hilltop Accountants", "44 Hill Road, Springfield", "accounting", 4.1, 12, False),
 )
 
+# A reviewer that reads every window to its end and finds nothing: what it leaves unread would make each check an error.
+_READS_ALL = {
+    "match": r'"unit": \d+, "(heard|shown)"',
+    "say": {"findings": [], "addressed_to_reviewer": [], "last_unit_read": {"last": r'"unit": (\d+), "(?:heard|shown)"'}},
+}
+
+
+def put_reviewer(twins: Twins) -> None:
+    """Let the twin's model pass for a reviewer of videos that finds nothing."""
+    twins.put("openai.answers", "reviewer", _READS_ALL)
+
 
 def put_samples(twins: Twins) -> None:
     """Put them there, unless places are there already."""
     if twins.records("places"):
         return
+    put_reviewer(twins)
     for number, (title, address, kind, rating, ratings, has_site) in enumerate(_SPRINGFIELD):
         place: Record = {
             "name": f"places/twin-{number}",

@@ -1,7 +1,8 @@
 """What the twin's model says: the first record of `openai.answers` that fits the prompt, else the least that the asked shape allows.
 
 A record has `match` (an expression looked for in the prompt) and what is said: `say` (text, or JSON of the asked shape), or `refusal`;
-`finish` may be `length` or `content_filter`: the answer then breaks off.
+`finish` may be `length` or `content_filter`: the answer then breaks off. `{"last": EXPRESSION}` within `say` stands for what the
+expression's group found last in the prompt, as a number where it is one.
 """
 
 import json
@@ -26,13 +27,25 @@ def say(answers: Table, prompt: str, schema: Mapping[str, Any] | None) -> Said:
     """The answer to a prompt, in the shape of a JSON schema where one is asked for."""
     for _, record in answers.rows():
         if re.search(record.get("match", ""), prompt):
-            said = record.get("say", "")
+            said = _filled(record.get("say", ""), prompt)
             text = said if isinstance(said, str) else json.dumps(said)
             finish = record.get("finish", "stop")
             return Said(text[: len(text) // 2] if finish != "stop" else text, record.get("refusal"), finish)
     if schema is not None:
         return Said(json.dumps(_least(schema, schema)))
     return Said(f"The twin read {len(prompt.split())} words.")
+
+
+def _filled(said: Any, prompt: str) -> Any:  # noqa: ANN401  any JSON
+    """What is said, with what it takes from the prompt."""
+    if isinstance(said, list):
+        return [_filled(inner, prompt) for inner in said]
+    if not isinstance(said, dict):
+        return said
+    if said.keys() == {"last"} and isinstance(said["last"], str):
+        found = re.findall(said["last"], prompt)
+        return int(found[-1]) if found and found[-1].isdecimal() else found[-1] if found else None
+    return {name: _filled(inner, prompt) for name, inner in said.items()}
 
 
 def faults_of_strict(schema: Mapping[str, Any], where: str = "schema") -> Iterator[str]:

@@ -14,6 +14,7 @@ from pipelines.review.decisions import carry_over
 from pipelines.transcript.screen import Frame, Screen
 from tests.pipelines.providers.rules.talk import say
 from twins.running import Twins
+from twins.samples import put_reviewer
 
 TALK = "Welcome to the bakery. We will buy the shop next door in May. The password is tangerine nine seven. Thank you all."
 
@@ -153,6 +154,12 @@ def test_an_endpoint_that_is_away_or_does_not_know_us_is_no_answer(twin: Twins):
         twin.fault("openai", fault)
         with pytest.raises(error):
             review(reader())
+
+
+def test_the_twins_reviewer_reads_windows_of_any_length(twin: Twins):
+    put_reviewer(twin)
+    checked = review(reader(" ".join(f"Sentence number {number} says so." for number in range(700))))
+    assert (checked.error, len(twin.records("openai.requests"))) == (None, 4)
 
 
 def test_decisions_outlive_a_check_of_the_same_content_but_not_a_graver_finding():
