@@ -44,6 +44,10 @@ def build_parser() -> argparse.ArgumentParser:
         )
     show = add("demo", demo, "Run the whole main job on two bundled clips in a home of its own, and judge what comes out.")
     show.add_argument("--keep", action="store_true", help="keep it running afterwards, to look at it; Ctrl-C ends it")
+    show.add_argument("--all", action="store_true", help="every path and every use, with the services outside as twins")
+    show.add_argument(
+        "--storm", action="store_true", help="with --all: every tenth answer of the twins is bad, each process is killed once"
+    )
     measure = add("bench", bench, "Run a benchmark; without a name, list them.")
     measure.add_argument("name", nargs="?", help="which one")
     measure.add_argument("--quick", action="store_true", help="a smaller run, under five minutes")

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from api_stub.cli.demo.everything import show_everything
 from api_stub.cli.demo.judge import Verdict
 from api_stub.cli.demo.main_job import show_clips, take_in
 from api_stub.cli.demo.platform import platform
@@ -17,6 +18,8 @@ def demo(options: argparse.Namespace) -> int:
     """Status 0 only when everything is right."""
     with tempfile.TemporaryDirectory(prefix="askstephen-demo-") as folder:
         Path(folder).chmod(0o711)  # as root, servers and children run as users that must be able to walk in
+        if options.all:
+            return conclude(show_everything(Path(folder), storm=options.storm))
         home = Path(folder) / "home"
         with platform(home) as link:
             say(f"running in {home}")

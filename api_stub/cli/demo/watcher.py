@@ -4,10 +4,11 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import uuid4
 
 import httpx
 
-from core.errors import Transient
+from core.errors import Refused, Transient
 
 _JOBS_SECONDS, _AWAY_SECONDS = 240, 45
 ENDED = ("succeeded", "failed", "cancelled", "quarantined")
@@ -27,21 +28,31 @@ class Watcher:
         self._get(self.link, follow_redirects=True)
 
     def _get(self, path: str, **options: Any) -> httpx.Response:  # noqa: ANN401
+        return self._ask("GET", path, **options)
+
+    def _ask(self, method: str, path: str, **options: Any) -> httpx.Response:  # noqa: ANN401
         """A good answer, waited for while the platform mends itself."""
         deadline = time.monotonic() + _AWAY_SECONDS
         while True:
             try:
-                answer = self._client.get(path, **options)
+                answer = self._client.request(method, path, **options)
             except httpx.TransportError as error:
                 problem = type(error).__name__
             else:
-                if answer.status_code < 500:  # noqa: PLR2004
-                    answer.raise_for_status()
+                if answer.status_code < 400:  # noqa: PLR2004
                     return answer
+                if answer.status_code < 500:  # noqa: PLR2004
+                    raise Refused(f"{method} {path}: {answer.text[:300]}")
                 problem = f"HTTP {answer.status_code}"
             if time.monotonic() > deadline:
                 raise Transient(f"the platform does not answer {path} ({problem})")
             time.sleep(0.3)
+
+    def send(self, path: str, body: Mapping[str, Any] | None = None, *, method: str = "POST") -> Any:  # noqa: ANN401
+        """What a request that changes something is answered; sent again while the platform mends itself. Raises Refused."""
+        headers = {"Idempotency-Key": uuid4().hex}
+        answer = self._ask(method, path, json=dict(body or {}), headers=headers)
+        return answer.json() if answer.content else None
 
     def json(self, path: str) -> Any:  # noqa: ANN401
         return self._get(path).json()

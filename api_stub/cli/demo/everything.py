@@ -1,0 +1,112 @@
+"""`demo --all`: every heavy path and every use in one run, with the services outside as twins on this machine."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from api_stub.cli.demo.judge import Verdict
+from api_stub.cli.demo.main_job import show_clips, take_in
+from api_stub.cli.demo.paths import coach, competitors, from_url, operators
+from api_stub.cli.demo.platform import platform
+from api_stub.cli.demo.saying import say, told
+from api_stub.cli.demo.stage import Stage, serve_site
+from api_stub.cli.demo.storm import kill_each
+from api_stub.cli.demo.watcher import Watcher
+from core.errors import AskStephenError
+from twins.running import Twins
+from twins.samples import put_samples
+
+_PATHS = (from_url, competitors, coach, operators)
+_BAD_EVERY, _SEED = 10, 7
+
+
+@dataclass(frozen=True, slots=True)
+class _Gone:
+    """How a path went."""
+
+    title: str
+    verdicts: Sequence[Verdict]
+    seconds: float
+
+    @property
+    def passed(self) -> bool:
+        return bool(self.verdicts) and all(verdict.passed for verdict in self.verdicts)
+
+
+def show_everything(folder: Path, *, storm: bool) -> list[Verdict]:
+    """Go every path and print a table; with `storm` every tenth answer of the twins is bad, and each process is killed once."""
+    home = folder / "home"
+    with _stage(folder, home) as stage:
+        if storm:
+            stage.twins.level(every=_BAD_EVERY, seed=_SEED)
+        with kill_each(home) if storm else _calm() as killed:
+            gone = [*_go(stage), _main_job(stage)]
+        if storm:
+            say(f"killed: {', '.join(killed)}")
+        _show_table(gone)
+        return [verdict for each in gone for verdict in each.verdicts]
+
+
+@contextmanager
+def _stage(folder: Path, home: Path) -> Iterator[Stage]:
+    site = folder / "site"
+    with Twins(folder / "twins") as twins, serve_site(site) as site_url:
+        put_samples(twins)
+        with platform(home, {**twins.environment(), **_SETTINGS}) as link:
+            say(f"running in {home}")
+            yield Stage(Watcher(link), twins, home, site, site_url)
+
+
+_SETTINGS: Mapping[str, str] = {"GUARD_ALLOWED": "127.0.0.1"}
+
+
+@contextmanager
+def _calm() -> Iterator[list[str]]:
+    yield []
+
+
+def _go(stage: Stage) -> Iterator[_Gone]:
+    """Begin all, so that they stand in each other's way as they would; then look at one after the other."""
+    began: list[tuple[ModuleType, Any, AskStephenError | None]] = []
+    for path in _PATHS:
+        say(f"begin: {path.TITLE}")
+        try:
+            began.append((path, path.begin(stage), None))
+        except AskStephenError as problem:
+            began.append((path, None, problem))
+    for path, begun, failure in began:
+        yield _judge(stage, path, begun, failure)
+
+
+def _judge(stage: Stage, path: ModuleType, begun: Any, failure: AskStephenError | None) -> _Gone:  # noqa: ANN401  (its `begin`'s)
+    print(f"\n{path.TITLE}", flush=True)
+    since = time.monotonic()
+    verdicts: list[Verdict] = []
+    try:
+        if failure is not None:
+            raise failure
+        for verdict in path.judge(stage, begun):
+            verdicts.append(told(verdict))  # noqa: PERF401  (what was found before an error counts)
+    except AskStephenError as problem:
+        verdicts.append(told(Verdict(passed=False, words=str(problem))))
+    return _Gone(path.TITLE, verdicts, time.monotonic() - since)
+
+
+def _main_job(stage: Stage) -> _Gone:
+    began = time.monotonic()
+    videos = take_in(stage.watcher, stage.home)
+    return _Gone(
+        "a watched folder: transcoded, transcribed, checked", show_clips(stage.watcher, videos), time.monotonic() - began
+    )
+
+
+def _show_table(gone: Sequence[_Gone]) -> None:
+    print("\npath                                                          checks  seconds")
+    for each in gone:
+        passed = sum(verdict.passed for verdict in each.verdicts)
+        mark = "ok" if each.passed else "FAILED"
+        print(f"{each.title:<60} {passed:>3} of {len(each.verdicts):<3} {each.seconds:7.1f}  {mark}", flush=True)
