@@ -83,17 +83,21 @@ class Door:
             self._start(self._serve, inside)
 
     def _serve(self, inside: socket.socket) -> None:
-        with inside, contextlib.suppress(OSError):
-            try:
-                self._lead(inside)
-            except AskStephenError as error:
-                if isinstance(error, Refused):
-                    self.refused.append(str(error))
-                status = "403 Not opened" if isinstance(error, Refused) else "502 Not reached"
-                inside.sendall(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
-            except ValueError:
-                inside.sendall(b"HTTP/1.1 400 Not understood\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-        self._room.release()
+        try:
+            with inside, contextlib.suppress(OSError):
+                self._answer(inside)
+        finally:
+            self._room.release()
+
+    def _answer(self, inside: socket.socket) -> None:
+        try:
+            self._lead(inside)
+        except AskStephenError as error:
+            if isinstance(error, Refused):
+                self.refused.append(str(error))
+            inside.sendall(_ending("403 Not opened" if isinstance(error, Refused) else "502 Not reached"))
+        except ValueError:
+            inside.sendall(_ending("400 Not understood"))
 
     def _lead(self, inside: socket.socket) -> None:
         """Raises Refused, Transient, ValueError, OSError."""
@@ -130,6 +134,10 @@ class Door:
         with self._lock:
             self.arrived_bytes += size_bytes
             return not self.exceeded
+
+
+def _ending(status: str) -> bytes:
+    return f"HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode()
 
 
 def _own_head(method: str, target: str, rest: str) -> str:

@@ -43,11 +43,12 @@ def look(ctx: Context) -> object:
     reading = Reading(
         competitor["competitor_key"], SnapshotSource(competitor["source"]), page.url, digest, data, key, page.status or None
     )
-    with ctx.write() as session:
+    result: dict[str, Any] = {"snapshot_id": None, "outcome": outcome.value}
+    with ctx.complete(result) as session:  # the reading and that it is there to be compared, both or neither
         snapshot = competitors.insert_snapshot(session, competitor["client_id"], reading, user_id=ctx.held.owner_id)
         watched.keep_outcome(session, competitor["id"], outcome.value, validators)
-    ctx.log(f"read {competitor['url']}: {outcome.value}, {len(page.body)} bytes")
-    return {"snapshot_id": snapshot["id"], "outcome": outcome.value}
+        result["snapshot_id"] = snapshot["id"]
+    return result
 
 
 def _nothing_new(ctx: Context, competitor: RowMapping, outcome: Outcome, validators: Mapping[str, Any]) -> object:

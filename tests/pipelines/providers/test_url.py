@@ -10,11 +10,14 @@ from pathlib import Path
 import pytest
 
 from core.errors import AskStephenError, NotFound, Refused, Unavailable
-from core.guard import Guard
+from core.guard import Guard, get_guard
 from core.sandbox.run import Sandbox
 from core.storage import FolderStorage
+from db import videos
+from pipelines import ingest
 from pipelines.providers.base import Fetched, Wanted
 from pipelines.providers.url import provider
+from testkit import Worker
 from tests.conftest import let_in
 from tests.pipelines.providers.deliveries import delivery_to
 from tests.sites import Handler, files, say, site
@@ -156,3 +159,21 @@ def test_a_page_that_drips_is_left_when_the_attempt_is_told_to_stop(fetch: Fetch
         fetch(url)
     with contextlib.suppress(AskStephenError):
         stop.set()
+
+
+def test_an_ingest_begins_with_what_lies_at_the_url(worker: Worker, owner: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GUARD_ALLOWED", "127.0.0.0/8")
+    for cached in (provider.settings, get_guard):
+        cached.cache_clear()
+    with site(files({"/": ("text/html", PAGE), "/a.mp4": ("video/mp4", CONTENT)})) as url:
+        with worker.database.tenant(owner) as session:
+            started = ingest.start(session, videos.Source("url", f"{url}/", "a.mp4"), user_id=owner)
+        assert started is not None
+        for _ in range(2):  # at first it only learns what it calls
+            worker.runner.run(worker.list_due()[0])
+    with worker.database.tenant(owner) as session:
+        file = videos.list_files(session, started.video_id)[videos.FileKind.SOURCE]
+    assert worker.storage.local(file["key"]).read_bytes() == CONTENT
+    monkeypatch.undo()
+    for cached in (provider.settings, get_guard):
+        cached.cache_clear()
