@@ -126,9 +126,9 @@ async def stream_reply(job_id: UUID, user: User, database: DatabaseHere) -> Stre
 
 
 @router.post("/v1/workbook/{section}/draft", status_code=202)
-def post_draft(section: str, wanted: NewDraft, owner: _Owner, database: DatabaseHere) -> JSONResponse:
+def post_draft(section: str, owner: _Owner, database: DatabaseHere, wanted: NewDraft | None = None) -> JSONResponse:
     """Draft a section from all that is written: swot, root-cause, core-value or action-plan. What a person wrote stays."""
-    args = {"section": section, "business_area": wanted.business_area}
+    args = {"section": section, "business_area": (wanted or NewDraft()).business_area}
     if section not in DRAFTS:
         raise NotFound(f"there is no draft of {section}")
     with database.tenant(owner.id) as session:

@@ -179,7 +179,7 @@ SWOT = {"strengths": ["bread"], "weaknesses": [], "opportunities": ["a market"],
 
 
 def draft(client: TestClient, worker: Worker, section: str) -> dict[str, Any]:
-    answer = client.post(f"/v1/workbook/{section}/draft", json={})
+    answer = client.post(f"/v1/workbook/{section}/draft")
     assert answer.status_code == 202, answer.text
     worker.drain()
     job = client.get(f"/v1/jobs/{answer.json()['id']}").json()
