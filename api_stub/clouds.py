@@ -193,9 +193,9 @@ def select_dropbox_folder(chosen: ChosenFolder, user: User, database: DatabaseHe
 
 def _choose(database: Database, user: str, connection_id: int, folder: str, name: str | None) -> Connection:
     with database.tenant(user) as session:
-        row = syncs.choose_folder(session, connection_id, user_id=user, folder=folder, name=name)
+        # In this order: a look that ends holds its job and wants the row of what is followed.
         enqueue(session, "connection_sync", {"connection_id": connection_id}, owner_id=user)
-        return _show(row)
+        return _show(syncs.choose_folder(session, connection_id, user_id=user, folder=folder, name=name))
 
 
 def _listing(look: Callable[[], Iterable[Entry]]) -> list[Listed]:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import RowMapping, text
 from sqlalchemy.orm import Session
 
-from core.errors import NotFound, Refused, Transient
+from core.errors import Conflict, NotFound, Refused, Transient
 from db.base.connections import CloudProvider, cloud_connections
 from db.base.rows import find_row, get_row, update_row
 
@@ -21,11 +21,12 @@ ON CONFLICT (connection_id) DO UPDATE SET folder = excluded.folder, choice = syn
 _SAVE = text("""
 UPDATE jobs.syncs SET cursor = :cursor WHERE connection_id = :connection_id AND choice = :choice RETURNING 1
 """)
+_LIST_DUE = text("""
+SELECT s.connection_id, s.user_id FROM jobs.syncs s JOIN public.cloud_connections c ON c.id = s.connection_id
+WHERE s.next_look_at <= now() AND c.is_active::text = 'true' ORDER BY s.next_look_at LIMIT :most
+""")
 _TAKE_DUE = text("""
-UPDATE jobs.syncs SET next_look_at = now() + :every WHERE connection_id = ANY(ARRAY(
-    SELECT s.connection_id FROM jobs.syncs s JOIN public.cloud_connections c ON c.id = s.connection_id
-    WHERE s.next_look_at <= now() AND c.is_active::text = 'true' ORDER BY s.next_look_at LIMIT :most FOR UPDATE OF s SKIP LOCKED
-)) RETURNING connection_id, user_id
+UPDATE jobs.syncs SET next_look_at = now() + :every WHERE connection_id = :id AND next_look_at <= now() RETURNING 1
 """)
 
 
@@ -88,10 +89,15 @@ def note_end(session: Session, connection_id: int, *, problem: str | None, look_
         session.execute(text("UPDATE cloud_connections SET last_synced_at = now() WHERE id = :id"), {"id": connection_id})
 
 
-def take_due(session: Session, *, every: timedelta, most: int = 100) -> list[Followed]:
-    """Connections that are due for a look, whose next one is then `every` later; for the role of the job core."""
-    rows = session.execute(_TAKE_DUE, {"every": every, "most": most})
-    return [Followed(row.connection_id, row.user_id) for row in rows]
+def list_due(session: Session, *, most: int = 100) -> list[Followed]:
+    """Connections that are due for a look; for the role of the job core."""
+    return [Followed(row.connection_id, row.user_id) for row in session.execute(_LIST_DUE, {"most": most})]
+
+
+def take_due(session: Session, connection_id: int, *, every: timedelta) -> None:
+    """Let the next look be `every` later. Raises Conflict where another has done so. After its job is inserted: a look locks so."""
+    if session.execute(_TAKE_DUE, {"id": connection_id, "every": every}).first() is None:
+        raise Conflict(f"connection {connection_id} is looked at already")
 
 
 def list_followed(session: Session, provider: str, account_ids: Sequence[str]) -> list[Followed]:

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from core.errors import Conflict
 from core.log import get_logger
 from db import syncs
 from db.engine import Database
@@ -23,12 +24,20 @@ class Sweep:
         """Start the looks that are due. Called every few seconds."""
         try:
             with self._database.jobs() as session:
-                due = syncs.take_due(session, every=self._every)
-                for followed in due:
-                    args = {"connection_id": followed.connection_id}
-                    enqueue(session, "connection_sync", args, owner_id=followed.user_id)
+                due = syncs.list_due(session)
+            started = sum(self._start(followed) for followed in due)
         except SQLAlchemyError as error:
             _log.warning("sweep.interrupted", error=type(error).__name__)
             return
-        if due:
-            _log.info("connections.swept", connections=len(due))
+        if started:
+            _log.info("connections.swept", connections=started)
+
+    def _start(self, followed: syncs.Followed) -> bool:
+        try:
+            with self._database.jobs() as session:
+                args = {"connection_id": followed.connection_id}
+                enqueue(session, "connection_sync", args, owner_id=followed.user_id)
+                syncs.take_due(session, followed.connection_id, every=self._every)
+        except Conflict:
+            return False
+        return True

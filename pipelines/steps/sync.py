@@ -58,6 +58,7 @@ def _take_in(ctx: Context, cloud: Cloud, provider: str, sync: RowMapping, cursor
             started += _start(session, page.videos, provider, sync)
             if page.cursor is not None:
                 syncs.save_cursor(session, sync, page.cursor)
+        ctx.checkpoint({"started": started})  # two workers lost are no reason to give up while it gets on
     return started
 
 

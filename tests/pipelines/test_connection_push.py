@@ -180,3 +180,24 @@ def test_a_download_whose_worker_is_killed_goes_on_where_it_was(
 
 def ranges(twins: Twins, account: Account, download: str) -> list[str | None]:
     return [seen["headers"].get("range") for seen in twins.seen(account.twin) if download in seen["request"]]
+
+
+def test_a_look_that_ends_and_a_sweep_do_not_wait_for_each_other(
+    worker: Worker, owner: str, account: Account, database: Database
+) -> None:
+    """The job first, then what is followed: whoever takes them the other way round ends in a deadlock now and then."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    def make_due() -> None:
+        with database.jobs() as session:
+            session.execute(text("UPDATE jobs.syncs SET next_look_at = now() - interval '1 s'"))
+
+    sweep = Sweep(database, every=timedelta(minutes=4))
+    with ThreadPoolExecutor(2) as pool:
+        for _ in range(4):
+            make_due()
+            ended, swept = pool.submit(look, worker, owner, account), pool.submit(sweep.tick)
+            assert ended.result() == "succeeded"
+            swept.result()
+    with database.jobs() as session:
+        assert session.scalar(text("SELECT max(attempt) FROM jobs.job_steps WHERE name = 'drain'")) == 1
