@@ -15,7 +15,7 @@ from db.confidentiality import find_last_check
 from db.videos import FileKind
 
 # From these a video may be published; what is published may be so again, to show it to others.
-_OPEN = (VideoStatus.READY_TO_EDIT, VideoStatus.PUBLISHED, VideoStatus.FAILED)
+OPEN = (VideoStatus.READY_TO_EDIT, VideoStatus.PUBLISHED, VideoStatus.FAILED)
 
 
 def find_film(session: Session, video: RowMapping) -> RowMapping | None:
@@ -59,7 +59,7 @@ def begin(session: Session, video_id: int) -> RowMapping:
     statement = text(
         "UPDATE videos SET status = 'publishing', error_message = NULL WHERE id = :id AND status = ANY(:open) RETURNING id"
     )
-    if session.execute(statement, {"id": video_id, "open": [*_OPEN]}).first() is None:
+    if session.execute(statement, {"id": video_id, "open": [*OPEN]}).first() is None:
         raise Conflict(f"video {video_id} is {video['status']}: it can be published once it is ready")
     return video
 

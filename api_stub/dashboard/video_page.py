@@ -8,7 +8,7 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from sqlalchemy import RowMapping
 
-from api_stub.auth import DatabaseHere, StorageHere, User
+from api_stub.auth import Asker, DatabaseHere, Person, StorageHere, User
 from api_stub.confidentiality import decide
 from api_stub.contract import Id
 from api_stub.dashboard import queries
@@ -16,11 +16,13 @@ from api_stub.dashboard.findings import cues, read_check
 from api_stub.dashboard.rendering import render
 from api_stub.dashboard.timeline import timeline
 from api_stub.jobs import read_job
+from api_stub.publishing import Publisher, begin_publishing
 from api_stub.videos import delete
-from db import confidentiality, status, videos
-from db.base.videos import VideoStatus
+from db import confidentiality, publishing, status, videos
+from db.base.videos import Privacy, VideoStatus
 from db.confidentiality import Decision
 from db.engine import Database
+from db.permissions import AREAS, Area
 from db.videos import FileKind
 from pipelines.confidentiality import start
 
@@ -37,9 +39,11 @@ _DOWNLOADS = (
 
 
 @router.get("/videos/{video_id}", response_class=HTMLResponse)
-def video_page(request: Request, video_id: Id, user: User, database: DatabaseHere) -> Response:
+def video_page(request: Request, video_id: Id, person: Person, database: DatabaseHere) -> Response:
     """The player with captions, findings and transcript, the job's timeline, the files. Raises NotFound."""
+    user = person.id
     shown = _read(database, user, video_id)
+    shown["publishing"] = _publishing(database, person, video_id)
     job_id = shown["jobs"][0]["id"] if shown["jobs"] else None
     job = read_job(database, user, job_id) if job_id else None
     lanes = timeline(job, datetime.now(UTC)) if job else None
@@ -51,6 +55,14 @@ def delete_video(video_id: Id, user: User, database: DatabaseHere, storage: Stor
     """Remove the video as `DELETE /api/videos/{id}` does, and go to the first page. Raises NotFound."""
     delete(database, storage, user, video_id)
     return RedirectResponse("/", 303)
+
+
+@router.post("/videos/{video_id}/publish")
+def publish_video(video_id: Id, person: Publisher, database: DatabaseHere, privacy: Annotated[Privacy, Form()]) -> Response:
+    """The form that publishes. Raises NotFound, Forbidden, Refused, Conflict."""
+    with database.tenant(person.id) as session:
+        begin_publishing(session, person, video_id, privacy=privacy)
+    return RedirectResponse(f"/videos/{video_id}#publish", 303)
 
 
 @router.post("/videos/{video_id}/check")
@@ -73,6 +85,17 @@ def decide_on_finding(  # noqa: PLR0917  (a route)
     """The form of a finding. Raises NotFound, Invalid, Conflict."""
     decide(database, user, video_id, segment_id, decision, note)
     return RedirectResponse(f"/videos/{video_id}#finding-{segment_id}", 303)
+
+
+def _publishing(database: Database, person: Asker, video_id: int) -> dict[str, Any] | None:
+    """Whether it can be published now, and why only as private; None to who may not, and while there is no film."""
+    with database.tenant(person.id) as session:
+        video = videos.get_video(session, video_id)
+        film = publishing.find_film(session, video)
+        if film is None or Area.PUBLISH not in AREAS[person.role]:
+            return None
+        objection = publishing.find_objection(session, video, (film["details"] or {}).get("of_sha256"))
+    return {"is_open": video["status"] in publishing.OPEN, "objection": objection}
 
 
 def _read(database: Database, user: str, video_id: int) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Videos that are ready to be published, without the minutes that an ingest takes."""
 
 import hashlib
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -11,12 +12,16 @@ from core.storage import Storage
 from db import confidentiality, videos
 from db.engine import Database
 from db.videos import FileKind, NewFile
+from pipelines.providers.ffmpeg.facts import Probe, Video
 from tests import media
 
 CUES = [
     {"startMs": 200, "endMs": 1400, "text": "Good morning, and welcome."},
     {"startMs": 1500, "endMs": 2800, "text": "Today we bake\na loaf of rye."},
 ]
+
+_PICTURE = Video("h264", 320, 180, 0, Fraction(30), False, None, False, "bt709", 0, 90, 3.0)
+PROBED = Probe("mov,mp4", 3.0, 1, _PICTURE, None).as_json()
 
 
 def make_film(folder: Path, *, seconds: float = 3, **given: Any) -> Path:
@@ -37,7 +42,7 @@ def ready_video(
         assert made is not None
         video_id = made[0]
         files = [
-            NewFile(FileKind.SOURCE, key, len(content), sha256, {"audio": None}),
+            NewFile(FileKind.SOURCE, key, len(content), sha256, PROBED),
             NewFile(FileKind.MP4, key, len(content), sha256, {"of_sha256": sha256}),
         ]
         videos.keep_files(session, video_id, files)
@@ -50,7 +55,8 @@ def ready_video(
 
 
 def check(session: Any, video_id: int, sha256: str, *, clear: bool) -> None:
-    finding = {"id": "one", "startTime": "00:00:01", "endTime": "00:00:02", "severity": "high", "category": "financial"}
+    finding = {"id": "one", "startTime": "00:00:01", "endTime": "00:00:02", "severity": "high"}
+    finding |= {"category": "financial", "reason": "A sum of money", "confidence": 0.9}
     confidentiality.insert_check(
         session,
         video_id,
