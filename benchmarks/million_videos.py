@@ -1,0 +1,131 @@
+"""A million videos of a thousand users: how fast lists and rows are answered over HTTP, and by which plans.
+
+    ./askstephen bench million_videos [--quick]
+
+A web process on servers of its own, with the settings of production. Users have between none and some ten thousand videos (Zipf);
+the ones that ask are the one who has most, one in the middle, and an administrator. The last line is JSON: the median and the 95th
+percentile of each request in milliseconds, and the plan of each query in short.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import httpx
+from sqlalchemy import text
+
+from benchmarks.api_fuzz import web_process
+from core.local_stack.servers import Servers
+from db import api_keys, migrations
+from db.engine import Database
+
+USERS = 1000
+FILL = (
+    """
+    INSERT INTO public.users (id, email, role)
+    SELECT 'user' || n, 'user' || n || '@example.com', CASE n WHEN 0 THEN 'admin' ELSE 'creative' END
+    FROM generate_series(0, :users - 1) n
+    """,
+    # The share of user n is about 1 / (n + 10); made in an order that mixes owners, as time does.
+    """
+    INSERT INTO public.videos (user_id, original_filename, storage_path, status, title, transcript, duration_ms, file_size, created_at)
+    SELECT 'user' || LEAST(:users - 1, floor(10 * power((:users + 10) / 10.0, (n * 7919 % :videos) / CAST(:videos AS float)) - 10)),
+        'film' || n || '.mp4', '', CASE n % 20 WHEN 0 THEN 'failed' WHEN 1 THEN 'published' ELSE 'ready_to_edit' END,
+        'Film ' || n, repeat('what was said in it ', 20), 60000, 1000000, now() - n * interval '30 seconds'
+    FROM generate_series(1, :videos) n
+    """,
+)
+PLANS = {
+    "list": "SELECT * FROM videos WHERE CAST(NULL AS integer) IS NULL ORDER BY id DESC LIMIT 50",
+    "read": "SELECT * FROM videos WHERE id = :id",
+    "filtered": "SELECT * FROM videos WHERE status = 'failed' ORDER BY id DESC LIMIT 51",
+}
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--quick", action="store_true", help="50 000 videos and 30 requests of each kind instead of 1 000 000 and 200"
+    )
+    parser.add_argument("--data", help="not used")
+    quick = parser.parse_args(arguments).quick
+    videos, rounds = (50_000, 30) if quick else (1_000_000, 200)
+    with tempfile.TemporaryDirectory(prefix="askstephen-million-") as home:
+        folder = Path(home)
+        folder.chmod(0o711)
+        with Servers(folder) as servers, Database(servers.environment["DATABASE_URL"]) as database:
+            migrations.upgrade(servers.environment["DATABASE_URL"])
+            filled = fill(database, videos)
+            people = {"most": "user1", "middle": "user300"}
+            with database.jobs() as session:
+                keys = {
+                    user: api_keys.insert_api_key(session, user_id=user, name="bench") for user in ("user0", *people.values())
+                }
+            plans = {f"{name}, {who}": plan(database, sql, user) for who, user in people.items() for name, sql in PLANS.items()}
+            with web_process(folder, servers.environment) as url:
+                answers = {}
+                for who, user in people.items():
+                    answers |= {f"{name}, {who}": seen for name, seen in ask(url, keys[user], rounds).items()}
+                answers |= {"every video, a page": measure(url, keys["user0"], "/api/admin/all-videos?limit=50", rounds)}
+    print(json.dumps({"videos": videos, "fill_seconds": filled, "milliseconds": answers, "plans": plans}))
+    return 0
+
+
+def fill(database: Database, videos: int) -> float:
+    began = time.perf_counter()
+    with database.engine.begin() as connection:
+        for statement in FILL:
+            connection.execute(text(statement), {"users": USERS, "videos": videos})
+    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("VACUUM ANALYZE public.videos"))
+        connection.execute(text("ANALYZE public.users"))
+        for line in connection.execute(text("SELECT user_id, count(*) FROM videos GROUP BY 1 ORDER BY 2 DESC LIMIT 3")):
+            print(*line)
+    return round(time.perf_counter() - began, 1)
+
+
+def plan(database: Database, sql: str, user: str) -> str:
+    """Its nodes from the top, with what they cost when it was run."""
+    with database.tenant(user) as session:
+        newest = session.scalar(text("SELECT max(id) FROM videos"))
+        lines = list(
+            session.scalars(text(f"EXPLAIN (ANALYZE, BUFFERS, TIMING OFF) {sql}"), {"id": newest} if ":id" in sql else {})
+        )
+    print(sql, *lines, sep="\n")
+    nodes = [line.strip().removeprefix("->").split("  (")[0].strip() for line in lines if "  (cost" in line]
+    return f"{' < '.join(nodes)}; {lines[-1].strip()}"
+
+
+def ask(url: str, key: str, rounds: int) -> dict[str, dict[str, float]]:
+    with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, trust_env=False, timeout=30) as client:
+        items = client.get("/v1/videos?limit=200").json()["items"]
+    middle = items[len(items) // 2]["id"]
+    return {
+        "list": measure(url, key, "/v1/videos?limit=50", rounds),
+        "list, a later page": measure(url, key, f"/v1/videos?limit=50&cursor={middle}", rounds),
+        "list, filtered": measure(url, key, "/v1/videos?limit=50&status=failed", rounds),
+        "list of earlier clients": measure(url, key, "/api/videos?limit=50", rounds),
+        "read": measure(url, key, f"/api/videos/{middle}", rounds),
+        "status": measure(url, key, f"/api/videos/{middle}/status", rounds),
+    }
+
+
+def measure(url: str, key: str, path: str, rounds: int) -> dict[str, float]:
+    taken = []
+    with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, trust_env=False, timeout=30) as client:
+        for _ in range(rounds + 5):
+            began = time.perf_counter()
+            client.get(path).raise_for_status()
+            taken.append((time.perf_counter() - began) * 1000)
+    taken = taken[5:]
+    shown = {"p50": round(statistics.median(taken), 1), "p95": round(statistics.quantiles(taken, n=20)[-1], 1)}
+    print(path, shown)
+    return shown
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,145 @@
+"""Nobody reaches another's rows: each route of the application, asked by each of those who may not. A new route is asked by being there."""
+
+import dataclasses
+from collections.abc import Iterator
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import Connection
+
+from api_stub.app import create_app
+from api_stub.resources import RESOURCES
+from core.local_stack.servers import Servers
+from core.sandbox.run import Sandbox
+from core.settings import Settings
+from core.storage import FolderStorage
+from db import api_keys
+from db.base.accounts import users
+from db.base.companies import companies, company_memberships
+from db.engine import Database
+from pipelines.base import enqueue, find_pipelines
+from testkit import Worker
+from tests.conftest import cloned, opened
+from tests.contract.matrix import NAMED, SECRET, Asked, Rows, everything, operations, write_rows
+from tests.db.rows import insert_row
+
+UNSEEN = {401, 403, 404, 405, 409, 400, 413, 415, 422, 412, 501}  # refused; what it is refused for tells nothing of the row
+STRANGERS = ("bela", "mia")  # Bela runs another company, Mia is a member of Anna's: neither sees what Anna keeps to herself
+
+
+@dataclasses.dataclass(frozen=True)
+class Matrix:
+    client: TestClient
+    database: Database
+    connection: Connection
+    storage: FolderStorage
+    rows: Rows
+    keys: dict[str, str]
+    asked: list[Asked]
+    shared: int  # the company of Anna's that Mia is a member of
+
+    def ask(self, one: Asked, user: str, *, key: str | None = None):
+        headers = {"Authorization": f"Bearer {key or self.keys[user]}", "Tus-Resumable": "1.0.0", "Upload-Offset": "0"}
+        body = {} if one.body is None else {"json": one.body}
+        return self.client.request(one.method, self.rows.url(one, "anna"), headers=headers, follow_redirects=False, **body)
+
+
+@pytest.fixture(scope="module")
+def matrix(stack: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Matrix]:
+    storage = FolderStorage(tmp_path_factory.mktemp("matrix") / "storage")
+    settings = Settings(local_mode=True, watch_owner="anna", redis_url="", _env_file=None)
+    with cloned(stack) as url, opened(url) as database, database.engine.connect() as plain:
+        connection = plain.execution_options(isolation_level="AUTOCOMMIT")
+        people = ("anna", *STRANGERS)
+        connection.execute(users.insert(), [{"id": user, "email": f"{user}@example.com"} for user in people])
+        rows = write_rows(connection, database, "anna")
+        connection.execute(companies.insert().values(name="B", owner_id="bela"))
+        shared = connection.scalar(companies.insert().values(name="A", owner_id="anna").returning(companies.c.id))
+        connection.execute(company_memberships.insert().values(company_id=shared, user_id="mia", role="member"))
+        with database.jobs() as session:
+            keys = {user: api_keys.insert_api_key(session, user_id=user, name="matrix") for user in (*people, "anna")}
+        app = create_app(database, storage, settings)
+        with TestClient(app, base_url="http://127.0.0.1:8000") as client:
+            yield Matrix(client, database, connection, storage, rows, keys, list(operations(app)), shared)
+
+
+def test_there_is_much_to_ask(matrix: Matrix):
+    assert sum(one.names_a_row for one in matrix.asked) > 80
+    assert len(matrix.asked) > 150
+
+
+@pytest.mark.parametrize("user", STRANGERS)
+def test_a_row_that_is_named_is_neither_told_nor_touched(matrix: Matrix, user: str):
+    before = everything(matrix.connection, "anna")
+    wrong = []
+    for one in matrix.asked:
+        if one.names_a_row:
+            answer = matrix.ask(one, user)
+            if answer.status_code not in UNSEEN or SECRET in answer.text:
+                wrong.append((one.name, answer.status_code, answer.text[:200]))
+    assert wrong == []
+    assert everything(matrix.connection, "anna") == before
+
+
+@pytest.mark.parametrize("user", STRANGERS)
+def test_no_list_and_no_page_tells_of_it(matrix: Matrix, user: str):
+    wrong = []
+    for one in matrix.asked:
+        if not one.names_a_row and one.method == "GET" and not one.streams:
+            answer = matrix.ask(one, user)
+            if SECRET in answer.text or answer.status_code >= 500:
+                wrong.append((one.name, answer.status_code, answer.text[:200]))
+    assert wrong == []
+
+
+def test_what_is_told_to_strangers_would_be_told_to_her(matrix: Matrix):
+    """The same questions from Anna: a matrix that asks for rows which are not there proves nothing."""
+    asked = [one for one in matrix.asked if one.method == "GET" and not one.streams]
+    seen = [one.name for one in asked if SECRET in matrix.ask(one, "anna").text]
+    assert len([name for name in seen if "{" in name]) >= 20
+    assert len([name for name in seen if "{" not in name]) >= 15
+
+
+def test_a_revoked_key_opens_nothing(matrix: Matrix):
+    with matrix.database.jobs() as session:
+        revoked = api_keys.insert_api_key(session, user_id="anna", name="revoked")
+        newest = max(api_keys.list_api_keys(session), key=lambda key: key["created_at"])
+        api_keys.revoke_api_key(session, newest["id"])
+    asked = [one for one in matrix.asked if one.names_a_row or one.path.startswith(("/v1", "/api", "/ops"))]
+    assert [one.name for one in asked if matrix.ask(one, "anna", key=revoked).status_code < 400] == []
+
+
+@pytest.mark.parametrize(
+    "resource", [one for one in RESOURCES if "company_id" in one.table.columns], ids=lambda one: one.table.name
+)
+def test_a_plain_member_reads_a_companys_row_and_does_not_remove_it(matrix: Matrix, resource):
+    key = insert_row(matrix.connection, resource.table, "anna", company_id=matrix.shared)
+    at = Asked("GET", f"{resource.path}/{key}")
+    seen = matrix.ask(at, "mia").status_code
+    assert seen == (403 if str(resource.area) == "workbook" else 200)
+    assert matrix.ask(at, "bela").status_code in {403, 404}
+    assert matrix.ask(dataclasses.replace(at, method="DELETE"), "mia").status_code in {403, 405}
+
+
+def rows_of_the_product(matrix: Matrix) -> dict[str, list[str]]:
+    """Without her job, which the worker runs too."""
+    return {name: rows for name, rows in everything(matrix.connection, "anna").items() if name != "jobs"}
+
+
+def test_a_worker_acting_for_another_owner_finds_nothing(matrix: Matrix, sandbox: Sandbox, tmp_path):
+    before = rows_of_the_product(matrix)
+    worker = Worker(matrix.database, matrix.storage, sandbox, tmp_path / "attempts")
+    tried = 0
+    for name, pipeline in find_pipelines().items():
+        fields = {field.name: field for field in dataclasses.fields(pipeline.args)}
+        args = {field: matrix.rows.ids[table] for field, table in NAMED.items() if field in fields}
+        needed = {field.name for field in fields.values() if field.default is field.default_factory is dataclasses.MISSING}
+        if not args or needed - set(args):
+            continue
+        tried += 1
+        with matrix.database.tenant("bela") as session:
+            job_id = enqueue(session, name, args, owner_id="bela")
+        worker.drain()
+        assert worker.job(job_id)["status"] != "succeeded", name
+    assert tried >= 3
+    assert rows_of_the_product(matrix) == before
