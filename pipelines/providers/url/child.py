@@ -32,8 +32,10 @@ def say(**words: object) -> None:
 
 
 def relay(door: str) -> int:
-    """Lead every connection to a loopback port on to the door; returns the port."""
+    """Lead every connection to a loopback port on to the door; returns the port. Raises OSError where there is no loopback."""
     listener = socket.create_server(("127.0.0.1", 0))
+    with socket.create_connection(listener.getsockname(), timeout=5):
+        listener.accept()[0].close()
 
     def pump(source: socket.socket, target: socket.socket) -> None:
         with contextlib.suppress(OSError):
@@ -118,7 +120,11 @@ def fetch(door: str, limit_bytes: int, ffmpeg: str, extractors: str, url: str) -
     from yt_dlp.utils import DownloadError
 
     watch = Watch(limit_bytes)
-    with YoutubeDL(options(relay(door), watch, ffmpeg, extractors, limit_bytes)) as ydl:
+    try:
+        port = relay(door)
+    except OSError as error:
+        raise Stop("no_way", str(error)) from error
+    with YoutubeDL(options(port, watch, ffmpeg, extractors, limit_bytes)) as ydl:
         try:
             info = ydl.extract_info(url, download=False)
             entries = list(info.get("entries") or []) if info.get("_type") == "playlist" else [info]

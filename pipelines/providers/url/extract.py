@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from core.children import Limits
-from core.errors import ChildDied, NotFound, Permanent, Refused, Transient, Unavailable
+from core.errors import ChildDied, Misconfigured, NotFound, Permanent, Refused, Transient, Unavailable
 from core.guard import Guard
 from core.guard.doors import Door
 from core.settings import settings
@@ -94,6 +94,10 @@ def _error(told: _Told, refused: list[str], stderr: str) -> Permanent | Transien
         return Refused(refused[-1])
     if told.error in _SENTENCES:
         return Refused(_SENTENCES[told.error])
+    if told.error == "no_way":
+        return Misconfigured(
+            f"yt-dlp has no way out of its sandbox ({told.words}): allow user namespaces on this machine; `doctor` tells what is missing"
+        )
     if told.error == "refused":
         return Refused(f"The site does not give this video: {told.words}")
     if told.error == "status" and told.status is not None:

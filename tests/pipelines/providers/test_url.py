@@ -3,13 +3,15 @@ import contextlib
 import os
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
 
-from core.errors import AskStephenError, NotFound, Refused, Unavailable
+from core.children import Limits, Output
+from core.errors import AskStephenError, Misconfigured, NotFound, Refused, Unavailable
 from core.guard import Guard, get_guard
 from core.sandbox.run import Sandbox
 from core.storage import FolderStorage
@@ -134,6 +136,17 @@ def test_a_site_that_is_not_on_the_list_is_refused(fetch: Fetch, monkeypatch: py
 def test_what_is_no_public_address_is_refused(fetch: Fetch, url: str) -> None:
     with pytest.raises(Refused):
         fetch(url)
+
+
+def test_a_sandbox_that_has_no_network_of_its_own_is_told_to_the_operator(fetch: Fetch) -> None:
+    whole = fetch._run
+
+    def run(argv: list[str], *, limits: Limits, **given: object) -> Output:
+        return whole(argv, limits=replace(limits, loopback=False), **given)
+
+    fetch._run = run
+    with site(files({"/": ("text/html", PAGE)})) as url, pytest.raises(Misconfigured, match="namespaces"):
+        fetch(f"{url}/")
 
 
 def test_a_page_that_drips_is_left_when_the_attempt_is_told_to_stop(fetch: Fetch) -> None:
