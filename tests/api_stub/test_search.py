@@ -73,9 +73,9 @@ def test_more_of_the_words_is_more_relevant_and_too_little_is_not_shown(client: 
     assert len(search(client, "oven or folder", limit=1)["results"]) == 1
 
 
-@pytest.mark.parametrize("query", ["the of and", "'); DROP TABLE videos; --", "a & | ! ( ' \\ : *", "xylophone <-> ẞ"])
-def test_any_words_can_be_asked_for(client: TestClient, library: tuple[int, int], query: str):
-    assert search(client, query)["results"] == []
+def test_any_words_can_be_asked_for(client: TestClient, library: tuple[int, int]):
+    for query in ("the of and", "'); DROP TABLE videos; --", "a & | ! ( ' \\ : *", "xylophone <-> \u1e9e"):
+        assert search(client, query)["results"] == []
 
 
 def test_a_search_is_kept_for_its_user(client: TestClient, stranger: TestClient, library: tuple[int, int], bela: str):
