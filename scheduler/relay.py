@@ -60,7 +60,8 @@ class Relay:
     def tick(self) -> bool:
         """Hint what may run now. Returns False where workers had so much before them that nothing needed to be looked at."""
         stocked = self._find_stocked()
-        if self._threads and stocked.issuperset(queue for queue, threads in self._threads.items() if threads):
+        served = {queue for queue, threads in self._threads.items() if threads}  # none: a worker may have come since
+        if served and stocked.issuperset(served):
             return False
         with self._database.hot() as session:
             situation = find_situation(session)

@@ -148,6 +148,19 @@ def test_without_a_worker_nothing_is_hinted(database: Database, relay: Relay, wi
     assert hinted(wire) == []
 
 
+def test_when_the_last_worker_is_gone_the_next_one_is_noticed(database: Database, relay: Relay, wire: redis.Redis):
+    relay.tick()
+    with database.jobs() as session:
+        session.execute(text("DELETE FROM jobs.workers"))
+    insert(database, "anna", 1)
+    relay.tick()
+    relay.tick()
+    assert hinted(wire) == []
+    work(database, threads=4)
+    relay.tick()
+    assert len(hinted(wire)) == 1
+
+
 def test_what_lost_its_worker_is_hinted_alone(database: Database, relay: Relay, wire: redis.Redis):
     suspect, other = insert(database, "anna", 2)
     with database.jobs() as session:
