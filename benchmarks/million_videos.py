@@ -33,7 +33,7 @@ FILL = (
     # The share of user n is about 1 / (n + 10); made in an order that mixes owners, as time does.
     """
     INSERT INTO public.videos (user_id, original_filename, storage_path, status, title, transcript, duration_ms, file_size, created_at)
-    SELECT 'user' || LEAST(:users - 1, floor(10 * power((:users + 10) / 10.0, (n * 7919 % :videos) / CAST(:videos AS float)) - 10)),
+    SELECT 'user' || LEAST(:users - 1, floor(10 * power((:users + 10) / 10.0, (CAST(n AS bigint) * 7919 % :videos) / CAST(:videos AS float)) - 10)),
         'film' || n || '.mp4', '', CASE n % 20 WHEN 0 THEN 'failed' WHEN 1 THEN 'published' ELSE 'ready_to_edit' END,
         'Film ' || n, repeat('what was said in it ', 20), 60000, 1000000, now() - n * interval '30 seconds'
     FROM generate_series(1, :videos) n
