@@ -24,6 +24,7 @@ from api_stub import (
     health,
     ingest_requests,
     jobs,
+    leads,
     media,
     ops,
     ops_jobs,
@@ -31,6 +32,7 @@ from api_stub import (
     providers,
     publishing,
     resources,
+    schedules,
     schema,
     search,
     studio,
@@ -106,6 +108,8 @@ def create_app(database: Database, storage: Storage, settings: Settings) -> Fast
         companies,
         publishing,
         studio,
+        leads,
+        schedules,
     ):
         app.include_router(module.router)
     for router in resources.routers:

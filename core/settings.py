@@ -127,6 +127,19 @@ class Settings(BaseSettings):
         description="Pictures of a video in which text on the screen is read, a second each; 0 switches it off.",
     )
 
+    # Leads
+    leads_provider: Literal["auto", "directory", "places"] = Field(
+        "auto",
+        description="Where leads are searched: directory (a CSV file), places (Google), or auto: places where it has a key.",
+    )
+    leads_directory: Path | None = Field(
+        None,
+        description="CSV file of businesses, with the columns of `samples/businesses.csv`. Unset: that sample, all invented.",
+    )
+    google_places_api_key: SecretStr = Field(
+        SecretStr(""), description="Key of the Google Cloud project, for Places. Google limits what of its answers may be kept."
+    )
+
     # Guard
     guard_allowed: str = Field(
         "",

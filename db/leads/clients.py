@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import RowMapping, Table
+from sqlalchemy import RowMapping, Table, select
 from sqlalchemy.orm import Session
 
 from core.errors import Invalid
@@ -31,6 +31,18 @@ def insert_client(session: Session, values: Mapping[str, Any], *, user_id: str, 
 def get_client(session: Session, client_id: int) -> RowMapping:
     """One client. Raises NotFound."""
     return get_row(session, leads_clients, client_id)
+
+
+def lock_client(session: Session, client_id: int) -> RowMapping:
+    """One client, of which no other may be looked at so until this transaction ends. Raises NotFound."""
+    session.execute(select(leads_clients.c.id).where(leads_clients.c.id == client_id).with_for_update(key_share=True))
+    return get_client(session, client_id)
+
+
+def geo_of(client: RowMapping) -> str:
+    """Where a client's leads are looked for: its zip code, city or address, as earlier clients do."""
+    city = ", ".join(part for part in (client["city"], client["state"]) if part)
+    return str(client["zip_code"] or city or client["address"])
 
 
 def list_clients(session: Session, *, before: int | None = None, limit: int = 50) -> list[RowMapping]:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from core.errors import Invalid
 from db.base.columns import come_from
 from db.base.leads import LEAD_MOVES, EmailStatus, LeadStatus, LeadType, PartnerCategory, business_leads
-from db.base.rows import get_row, list_rows, require_only, update_row
+from db.base.rows import get_row, insert_row, list_rows, require_only, update_row
 from db.leads.clients import get_client
 
 _KEPT_BY_US = {"id", "user_id", "company_id", "client_id", "search_id", "place_id", "edited_fields", "created_at", "updated_at"}
@@ -108,3 +108,40 @@ def _upsert(session: Session, values: Mapping[str, Any]) -> int:
     there = select(held.id).where(held.client_id == values["client_id"], held.place_id == values.get("place_id"))
     lead_id = session.scalar(upsert) or session.scalar(there)  # nothing is returned where nothing differed
     return int(lead_id or 0)
+
+
+def list_known(session: Session, client_id: int) -> list[RowMapping]:
+    """Every lead of a client, with what it is recognised by."""
+    columns = [business_leads.c[name] for name in _RECOGNISED]
+    return list(session.execute(select(*columns).where(business_leads.c.client_id == client_id).order_by("id")).mappings())
+
+
+_RECOGNISED = ("id", "title", "place_id", "address", "city", "state", "zip", "phone", "website", "raw_data")
+
+
+def insert_found(session: Session, client: RowMapping, values: Mapping[str, Any], *, search_id: int) -> int:
+    """A lead that no search had found before. Raises Invalid."""
+    require_only(values, FOUND | {"place_id"})
+    whose = {
+        "user_id": client["user_id"],
+        "company_id": client["company_id"],
+        "client_id": client["id"],
+        "search_id": search_id,
+    }
+    return int(insert_row(session, business_leads, {**whose, **values})["id"])
+
+
+def update_found(
+    session: Session, lead_id: int, values: Mapping[str, Any], *, search_id: int, aliases: Sequence[Mapping[str, Any]]
+) -> list[str]:
+    """Bring a lead up to date, but for what people have set and what is not known this time; returns what has changed."""
+    require_only(values, FOUND)
+    held = get_lead(session, lead_id)
+    kept = set(held["edited_fields"])
+    newer = {name: value for name, value in values.items() if name not in kept and value is not None and value != held[name]}
+    raw = held["raw_data"] if isinstance(held["raw_data"], dict) else {}
+    if raw.get("aliases") != list(aliases):
+        newer["raw_data"] = {**raw, "aliases": [dict(alias) for alias in aliases]}
+    if newer:
+        update_row(session, business_leads, lead_id, {**newer, "search_id": search_id})
+    return sorted(newer.keys() - {"raw_data", "partnership_factors", "partnership_score", "potential_value"})

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import RowMapping, func
+from sqlalchemy import RowMapping, func, text
 from sqlalchemy.orm import Session
 
 from core.errors import Invalid
@@ -55,6 +56,13 @@ def get_search(session: Session, search_id: int) -> RowMapping:
 def list_searches(session: Session, client_id: int, *, before: int | None = None, limit: int = 50) -> list[RowMapping]:
     """Of one client, newest first."""
     return list_rows(session, leads_searches, leads_searches.c.client_id == client_id, before=before, limit=limit)
+
+
+def find_search_of_job(session: Session, job_id: UUID) -> int | None:
+    """The search that a job's first step wrote."""
+    statement = text("SELECT CAST(result ->> 'search_id' AS integer) FROM jobs.job_steps WHERE job_id = :id AND name = 'begin'")
+    found: int | None = session.scalar(statement, {"id": job_id})
+    return found
 
 
 def begin_search(session: Session, search_id: int) -> RowMapping:

@@ -1,0 +1,139 @@
+"""/api/leads: the businesses that leads are looked for, and their searches, as earlier clients know them."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends
+from pydantic import Field
+
+from api_stub.auth import Asker, DatabaseHere, in_area
+from api_stub.contract import Id, Sent, Shown, Success
+from db.base.leads import ClientType, LeadType
+from db.base.rows import MOST
+from db.leads import clients, searches
+from db.permissions import Area
+from pipelines.base import enqueue
+
+router = APIRouter(prefix="/api/leads", tags=["leads"])
+_Asker = Annotated[Asker, Depends(in_area(Area.LEADS))]
+_Words = Annotated[str, Field(min_length=1, max_length=500)]
+_Optional = Annotated[str | None, Field(max_length=2000)]
+
+
+class Client(Shown):
+    """A business that leads are looked for."""
+
+    id: int
+    user_id: str
+    name: str
+    address: str
+    keyword: str
+    google_business_url: str | None
+    business_type: str | None
+    zip_code: str | None
+    city: str | None
+    state: str | None
+    notes: str | None
+    is_active: bool
+    created_at: datetime
+    updated_at: datetime
+
+
+class NewClient(Sent):
+    """What a client is made of."""
+
+    name: _Words
+    address: _Words
+    keyword: _Words
+    business_type: ClientType = ClientType.IDEAL_CUSTOMER
+    google_business_url: _Optional = None
+    zip_code: _Optional = None
+    city: _Optional = None
+    state: _Optional = None
+    notes: _Optional = None
+    is_active: bool = True
+
+
+class Search(Shown):
+    """A search, and what it found."""
+
+    id: int
+    user_id: str
+    client_id: Annotated[int, Field(serialization_alias="clientBusinessId")]
+    keyword: str
+    geo: str
+    start_offset: int
+    search_types: list[str]
+    verify_emails_requested: bool
+    status: str
+    results: list[dict[str, Any]] | None
+    total_found: int | None
+    error_message: str | None
+    completed_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class NewSearch(Sent):
+    """What to look for; without types, all three."""
+
+    search_types: Annotated[list[LeadType], Field(min_length=1, max_length=3)] = list(searches.SEARCH_TYPES)  # noqa: RUF012  (pydantic copies it)
+    verify_emails: bool = False
+
+
+class Begun(Shown):
+    """A search that was begun."""
+
+    message: str
+    search_id: int
+    status: str
+
+
+@router.get("/clients")
+def list_lead_clients(asker: _Asker, database: DatabaseHere) -> list[Client]:
+    """Your clients, newest first."""
+    with database.tenant(asker.id) as session:
+        return [Client.model_validate(dict(row)) for row in clients.list_clients(session, limit=MOST)]
+
+
+@router.post("/clients")
+def post_lead_client(new: NewClient, asker: _Asker, database: DatabaseHere) -> Client:
+    """A new client."""
+    with database.tenant(asker.id) as session:
+        return Client.model_validate(dict(clients.insert_client(session, new.model_dump(), user_id=asker.id)))
+
+
+@router.delete("/clients/{client_id}")
+def delete_lead_client(client_id: Id, asker: _Asker, database: DatabaseHere) -> Success:
+    """Remove a client with all that is kept of it."""
+    with database.tenant(asker.id) as session:
+        clients.delete_client(session, client_id)
+    return Success()
+
+
+@router.get("/clients/{client_id}/searches")
+def list_client_searches(client_id: Id, asker: _Asker, database: DatabaseHere) -> list[Search]:
+    """Its searches, newest first."""
+    with database.tenant(asker.id) as session:
+        clients.get_client(session, client_id)
+        return [Search.model_validate(dict(row)) for row in searches.list_searches(session, client_id, limit=MOST)]
+
+
+@router.post("/clients/{client_id}/search")
+def post_lead_search(client_id: Id, asker: _Asker, database: DatabaseHere, new: NewSearch | None = None) -> Begun:
+    """Look for leads now; the search says when it has ended."""
+    wanted = new or NewSearch()
+    with database.tenant(asker.id) as session:
+        client = clients.get_client(session, client_id)
+        row = searches.insert_search(
+            session,
+            client_id,
+            user_id=asker.id,
+            keyword=client["keyword"],
+            geo=clients.geo_of(client),
+            search_types=wanted.search_types,
+            verify_emails=wanted.verify_emails,
+        )
+        args = {"client_id": client_id, "search_id": row["id"]}
+        enqueue(session, "lead_search", args, owner_id=asker.id, subject=clients.subject(client_id))
+    return Begun(message="The search has been started.", search_id=row["id"], status=row["status"])

@@ -1,0 +1,85 @@
+"""What a search found becomes leads: each business one, whatever it was called this time, and never what a person has set undone."""
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import RowMapping
+from sqlalchemy.orm import Session
+
+from db.leads import found
+from db.leads.clients import lock_client
+from pipelines.leads.judge import judge
+from pipelines.leads.listing import Listing
+from pipelines.leads.normalise import make_card
+from pipelines.leads.recognise import Known
+
+_TOLD = ("title", "place_id", "address", "city", "state", "zip", "phone", "website")
+_COLUMNS = (*_TOLD, "email", "review_count")
+_MOST_ALIASES = 8
+
+
+def keep(session: Session, search: RowMapping, listings: Iterable[Listing], *, provider: str) -> list[dict[str, Any]]:
+    """Write leads, one for each business, and return the results of the search: each with its lead, and whether it is new.
+
+    One search of a client at a time is kept; in the caller's transaction, as its owner.
+    """
+    client = lock_client(session, search["client_id"])
+    known, aliases = _remember(found.list_known(session, client["id"]))
+    results: dict[int, dict[str, Any]] = {}
+    for listing in listings:
+        if listing.closed or not listing.title.strip():
+            continue
+        card = make_card(listing)
+        match = known.find(card)
+        judgement = judge(listing, search["keyword"])
+        values = {name: value for name in _COLUMNS if (value := getattr(listing, name)) is not None}
+        values |= {
+            "rating": None if listing.rating is None else str(listing.rating),
+            "business_type": judgement.business_type.value,
+        }
+        values |= {**judgement.columns, **listing.said}
+        if match is None:
+            values["raw_data"] = {"provider": provider, "first_search_id": search["id"], "aliases": [_alias(listing)]}
+            values["position"] = len(results) + 1
+            lead_id = found.insert_found(session, client, values, search_id=search["id"])
+            changed, reasons = [], ["not seen before"]
+        else:
+            lead_id, reasons = match.lead, list(match.reasons)
+            before = aliases.get(lead_id, [])
+            told = _alias(listing)
+            names = before if told in before else [*before, told][-_MOST_ALIASES:]
+            del values["title"]  # the first stays, or it would change with every source
+            values.pop("place_id", None)
+            changed = found.update_found(session, lead_id, values, search_id=search["id"], aliases=names)
+            aliases[lead_id] = names
+        aliases.setdefault(lead_id, [_alias(listing)])
+        known.add(lead_id, card)
+        if lead_id not in results:
+            results[lead_id] = {
+                **{name: value for name, value in dataclasses.asdict(listing).items() if name in (*_COLUMNS, "rating")},
+                "position": len(results) + 1,
+                "leadId": lead_id,
+                "isNew": match is None,
+                "changed": changed,
+                "reasons": reasons,
+                "businessType": judgement.business_type.value,
+                "partnershipScore": judgement.columns["partnership_score"],
+            }
+    return list(results.values())
+
+
+def _remember(rows: Sequence[RowMapping]) -> tuple[Known, dict[int, list[dict[str, Any]]]]:
+    known: Known = Known()
+    aliases: dict[int, list[dict[str, Any]]] = {}
+    for row in rows:
+        held = (row["raw_data"] or {}).get("aliases", []) if isinstance(row["raw_data"], dict) else []
+        aliases[row["id"]] = list(held)
+        for told in [*held, {name: row[name] for name in _TOLD if row[name] is not None}]:
+            known.add(row["id"], make_card(Listing(**{**told, "title": told.get("title") or row["title"]})))
+    return known, aliases
+
+
+def _alias(listing: Listing) -> dict[str, Any]:
+    """How the business was told of: it is recognised by this even where a person has changed the lead."""
+    return {name: value for name in _TOLD if (value := getattr(listing, name)) is not None}

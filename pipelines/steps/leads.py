@@ -1,0 +1,77 @@
+"""Searches for leads: begun, collected page by page, and kept as leads of which each is one business."""
+
+import dataclasses
+import json
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from core.settings import settings
+from db.base.leads import LeadType
+from db.leads import clients, searches
+from pipelines.base import step
+from pipelines.context import Context
+from pipelines.leads.judge import list_queries
+from pipelines.leads.keeping import keep
+from pipelines.leads.listing import Listing
+from pipelines.providers.listings import Query, get_listings
+
+_MOST_PAGES = 60
+
+
+@step(queue="io")
+def begin(ctx: Context) -> object:
+    """Let the search run; one that a schedule fired is written first."""
+    result: dict[str, Any] = {}
+    with ctx.complete(result) as session:
+        search_id = ctx.args["search_id"] or _insert(ctx, session)
+        searches.begin_search(session, search_id)
+        result["search_id"] = search_id
+    return result
+
+
+def _insert(ctx: Context, session: Session) -> int:
+    client = clients.get_client(session, ctx.args["client_id"])
+    made = searches.insert_search(
+        session, client["id"], user_id=ctx.held.owner_id, keyword=client["keyword"], geo=clients.geo_of(client)
+    )
+    return int(made["id"])
+
+
+@step(queue="io", max_attempts=8)
+def collect(ctx: Context) -> object:
+    """Ask for every page of every query; goes on where a lost worker was."""
+    source = get_listings(settings())
+    if source.provider:
+        ctx.calls(source.provider)
+    with ctx.read() as session:
+        search = searches.get_search(session, ctx.result("begin")["search_id"])
+    queries = list_queries(search["keyword"], [LeadType(kind) for kind in search["search_types"]])
+    done: dict[str, Any] = ctx.last_checkpoint or {"query": 0, "cursor": None, "pages": 0, "listings": []}
+    while done["query"] < len(queries) and done["pages"] < _MOST_PAGES:
+        words = queries[done["query"]]
+        ctx.progress(done["query"] / len(queries), f"looking for {words} in {search['geo']}")
+        page = source.search(Query(words, search["geo"]), done["cursor"])
+        done["listings"] += [dataclasses.asdict(listing) for listing in page.listings]
+        done |= {"cursor": page.next_cursor, "pages": done["pages"] + 1, "query": done["query"] + (page.next_cursor is None)}
+        ctx.checkpoint(done)
+    key = ctx.key("listings.json")
+    with ctx.storage.writer(key) as file:
+        file.write(json.dumps(done["listings"]).encode())
+    return {"key": key, "found": len(done["listings"]), "provider": source.name}
+
+
+@step(queue="io")
+def absorb(ctx: Context) -> object:
+    """Make leads of what was found, and tell which of them are new."""
+    collected, search_id = ctx.result("collect"), ctx.result("begin")["search_id"]
+    with ctx.storage.open(collected["key"]) as file:
+        listings = [Listing(**{**told, "kinds": tuple(told["kinds"])}) for told in json.load(file)]
+    result: dict[str, Any] = {}
+    with ctx.complete(result) as session:
+        search = searches.get_search(session, search_id)
+        kept = keep(session, search, listings, provider=collected["provider"])
+        searches.complete_search(session, search_id, kept)
+        new = [one["leadId"] for one in kept if one["isNew"]]
+        result |= {"leads": len(kept), "new": len(new)}
+    return result
