@@ -12,7 +12,9 @@ from sqlalchemy import Connection, String, Table, text
 
 from db import jobs
 from db.base import metadata
+from db.base.competitors import SnapshotSource
 from db.engine import Database
+from db.watched import insert_competitor
 from tests.db.rows import TABLES, insert_row
 
 SECRET = "annas-secret"
@@ -34,6 +36,9 @@ NAMED = {
     "request_id": "video_ingest_requests",
     "connection_id": "cloud_connections",
     "client_id": "leads_clients",
+    "change_id": "competitor_changes",
+    "competitor_id": "competitors",
+    "conversation_id": "conversations",
 }
 
 
@@ -123,6 +128,8 @@ def write_rows(connection: Connection, database: Database, user: str) -> Rows:
         if name not in {"users", "sessions", "company_memberships"}:
             ids[name] = insert_row(connection, table, user, **_secrets(table))
     with database.tenant(user) as session:
+        watched = {"competitor_key": f"url:{SECRET}", "source": SnapshotSource.WEBSITE, "url": SECRET, "name": SECRET}
+        ids["competitors"] = insert_competitor(session, ids["leads_clients"], **watched, user_id=user)["id"]
         job_id = jobs.insert_job(
             session,
             pipeline="self_check",
@@ -164,6 +171,8 @@ def everything(connection: Connection, user: str) -> dict[str, list[str]]:
             states[table.name] = list(connection.scalars(statement, {"user": user}))
     job = "SELECT id::text || status || coalesce(cancel_requested_at::text, '') FROM jobs.jobs WHERE owner_id = :user"
     states["jobs"] = list(connection.scalars(text(job), {"user": user}))
+    competitors = text("SELECT t::text FROM competitors t WHERE user_id = :user")
+    states["competitors"] = list(connection.scalars(competitors, {"user": user}))
     states["uploads"] = list(
         connection.scalars(text("SELECT t::text FROM jobs.uploads t WHERE user_id = :user"), {"user": user})
     )
