@@ -10,6 +10,7 @@ clients. Steps `fetch` and `probe` run; transcoding has benchmarks of its own. T
 """
 
 import argparse
+import contextlib
 import hashlib
 import json
 import os
@@ -154,6 +155,8 @@ def wait(holds: Callable[[], bool], *, seconds: float, every: Callable[[], objec
 def fill(account: Account, first: int, number: int) -> dict[str, bytes]:
     """So many more files, every second one in a folder below."""
     put: dict[str, bytes] = {}
+    with contextlib.suppress(OSError):  # a connection that rested is closed by the other side: the first call finds out
+        account.subfolder(f"unused {first}")
     deeper = account.subfolder(f"Größe {first}")
     for each in range(first, first + number):
         name, content = f"{account.provider} {each:03} – 日本.mp4", clip(hash_of(account, each))  # noqa: RUF001
