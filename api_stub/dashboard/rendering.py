@@ -1,12 +1,15 @@
 """Templates, and how times, spans and sizes are written in them."""
 
+import json
 import math
+import shlex
 from datetime import UTC, datetime
 from pathlib import Path
 
 from fastapi import Request
 from fastapi.responses import Response
 from fastapi.templating import Jinja2Templates
+from markupsafe import Markup
 
 _templates = Jinja2Templates(directory=Path(__file__).parent / "templates")
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
@@ -66,6 +69,23 @@ def words(name: str) -> str:
     return name.replace("_", " ")
 
 
-for _filter in (moment, span, film_clock, size, percent, words):
+def stamp(value: datetime | None) -> Markup:
+    """A moment as an element: in UTC, which scripts turn into the viewer's zone; the exact one as its title."""
+    if value is None:
+        return Markup("–")
+    exact = value.astimezone(UTC).isoformat(timespec="milliseconds")
+    return Markup('<time class="number" datetime="{0}" title="{0}">{1} UTC</time>').format(exact, moment(value))
+
+
+def curl(request: Request, method: str, path: str, body: object = None) -> str:
+    """The line for a shell that does the same as a button; with the key of an operator in ASKSTEPHEN_KEY."""
+    words = ["curl", "-X", method, str(request.base_url).rstrip("/") + path]
+    line = f'{shlex.join(words)} -H "Authorization: Bearer $ASKSTEPHEN_KEY"'
+    if body is None:
+        return line
+    return f"{line} {shlex.join(['-H', 'Content-Type: application/json', '-d', json.dumps(body, default=str)])}"
+
+
+for _filter in (stamp, moment, span, film_clock, size, percent, words):
     _templates.env.filters[_filter.__name__] = _filter
-_templates.env.globals["took"] = took
+_templates.env.globals.update(took=took, curl=curl)
