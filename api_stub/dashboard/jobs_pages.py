@@ -38,13 +38,16 @@ def jobs_page(request: Request, deeds: Deeds, database: DatabaseHere, page: Anno
     )
 
 
+class _Asked(Filter):
+    deed: Deed
+
+
 @router.get("/jobs/bulk", response_class=HTMLResponse)
-def preview_page(
-    request: Request, _operator: Mender, database: DatabaseHere, deed: Deed, wanted: Annotated[Filter, Query()]
-) -> Response:
+def preview_page(request: Request, _operator: Mender, database: DatabaseHere, asked: Annotated[_Asked, Query()]) -> Response:
     """What a deed would meet, before it is done."""
-    shown = bulk.preview(database, deed, wanted)
-    return render(request, "bulk.html", deed=deed, shown=shown, given=wanted.given(), address=urlencode(wanted.given()))
+    given = asked.given()
+    shown = bulk.preview(database, asked.deed, Filter(**given))
+    return render(request, "bulk.html", deed=asked.deed, shown=shown, given=given, address=urlencode(given))
 
 
 class _Decided(Filter):

@@ -2,20 +2,21 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
+from api_stub import ops_jobs
 from api_stub.auth import DatabaseHere, User
-from api_stub.dashboard import competitors_page, queries, schema_page, video_page, words_pages
+from api_stub.dashboard import competitors_page, jobs_pages, platform_pages, queries, schema_page, video_page, words_pages
 from api_stub.dashboard.rendering import render
 from api_stub.dashboard.timeline import timeline
-from api_stub.jobs import cancel, read_job, retry
+from api_stub.jobs import cancel, read_any_job, read_job, retry
 from api_stub.operators import Deeds, Mender
-from api_stub.providers import close_breaker
-from db import jobs, status
+from db import attention, jobs, status
+from db.eta import seconds_left
 from db.jobs import Scope
 from db.operators import record_action
 from db.permissions import OperatorDeed
@@ -24,6 +25,8 @@ from pipelines.base import enqueue
 
 _JOBS, _LIVE_JOBS, _VIDEOS = 20, 20, 12
 router = APIRouter(include_in_schema=False)
+router.include_router(jobs_pages.router)
+router.include_router(platform_pages.router)
 router.include_router(video_page.router)
 router.include_router(schema_page.router)
 router.include_router(competitors_page.router)
@@ -36,6 +39,9 @@ def now_page(request: Request, user: User, deeds: Deeds, database: DatabaseHere,
     with database.jobs() as session:
         queues = status.list_queues(session)
         held_back = {one.provider: tell_breaker(one) for one in jobs.list_breakers(session) if _shows(one)}
+        watched = OperatorDeed.WATCH in deeds
+        needs_person = attention.list_attention(session, queues) if watched else []
+        at_work = _with_time_left(attention.list_running(session)) if watched else []
     with database.tenant(user) as session:
         live = queries.list_jobs(session, live=True, limit=_LIVE_JOBS)
         newest = queries.list_jobs(session, before=cursor, limit=_JOBS + 1)
@@ -47,12 +53,27 @@ def now_page(request: Request, user: User, deeds: Deeds, database: DatabaseHere,
         operator=OperatorDeed.MEND in deeds,
         headline=_headline(queues),
         held_back=held_back,
+        watched=watched,
+        attention=needs_person,
+        at_work=at_work,
         live=live,
         jobs=newest[:_JOBS],
         older=newest[_JOBS - 1]["id"] if len(newest) > _JOBS else None,
         videos=videos,
         cursor=cursor,
     )
+
+
+def _with_time_left(running: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    now = datetime.now(UTC)
+    for job in running:
+        job["seconds_left"] = seconds_left(job["steps"], now=now)
+        job["doing"] = ", ".join(
+            step["progress_message"] or step["name"] for step in job["steps"] if step["status"] == "running"
+        )
+        shares = [1.0 if step["status"] == "succeeded" else step["progress"] or 0.0 for step in job["steps"]]
+        job["share"] = sum(shares) / max(1, len(shares))
+    return list(running)
 
 
 def _shows(breaker: jobs.Breaker) -> bool:
@@ -78,13 +99,29 @@ def _cause(queue: status.QueueStatus) -> str | None:
 
 
 @router.get("/jobs/{job_id}", response_class=HTMLResponse)
-def job_page(request: Request, job_id: UUID, user: User, database: DatabaseHere) -> Response:
-    """One job's timeline, progress and log. Raises NotFound."""
-    shown = read_job(database, user, job_id)
-    with database.tenant(user) as session:
+def job_page(request: Request, job_id: UUID, user: User, deeds: Deeds, database: DatabaseHere) -> Response:
+    """One job's timeline, progress and log: one's own, or for operators anybody's. Raises NotFound."""
+    watched = OperatorDeed.WATCH in deeds
+    shown = read_any_job(database, job_id) if watched else read_job(database, user, job_id)
+    is_own = shown["owner_id"] == user
+    with database.jobs() if watched else database.tenant(user) as session:
         log = status.list_log(session, job_id)
+        evidence = status.list_evidence(session, job_id) if OperatorDeed.MEND in deeds else []
+    with database.tenant(user) as session:
         video = queries.find_titled(session, shown["subject"])
-    return render(request, "job.html", job=shown, log=log, video=video, timeline=timeline(shown, datetime.now(UTC)))
+    return render(
+        request,
+        "job.html",
+        job=shown,
+        log=log,
+        video=video,
+        timeline=timeline(shown, datetime.now(UTC)),
+        evidence=evidence,
+        watched=watched,
+        mends=OperatorDeed.MEND in deeds,
+        may_act=is_own or OperatorDeed.MEND in deeds,
+        shows_args=is_own or OperatorDeed.MEND in deeds,
+    )
 
 
 @router.post("/queues/{name}")
@@ -101,13 +138,6 @@ def act_on_queue(
     return RedirectResponse("/", 303)
 
 
-@router.post("/providers/{name}")
-def let_provider_go_on(name: str, operator: Mender, database: DatabaseHere) -> Response:
-    """The button of a provider that is held back. Raises NotFound."""
-    close_breaker(database, operator, name, owner_id=None)
-    return RedirectResponse("/", 303)
-
-
 @router.post("/self-check")
 def start_self_check(user: User, database: DatabaseHere) -> Response:
     """Enqueue a self check and show it."""
@@ -120,10 +150,23 @@ def start_self_check(user: User, database: DatabaseHere) -> Response:
 def act_on_job(
     job_id: UUID,
     user: User,
+    deeds: Deeds,
     database: DatabaseHere,
+    *,
     action: Annotated[str, Form(pattern="cancel|retry")],
+    step: Annotated[str | None, Form(max_length=200)] = None,
+    reason: Annotated[str | None, Form(max_length=500)] = None,
     back: Annotated[str | None, Form(pattern=r"/videos/\d{1,9}")] = None,
 ) -> Response:
-    """The buttons of a job, on its own page and (`back`) on its video's."""
-    (cancel if action == "cancel" else retry)(database, user, job_id)
+    """The buttons of a job, on its own page and (`back`) on its video's; what operators do is kept. Raises NotFound, Conflict."""
+    step = step or None
+    if OperatorDeed.MEND in deeds:
+        if action == "cancel":
+            ops_jobs.cancel(database, user, job_id, reason=reason)
+        else:
+            ops_jobs.retry(database, user, job_id, step=step, reason=reason)
+    elif action == "cancel":
+        cancel(database, user, job_id)
+    else:
+        retry(database, user, job_id, step=step)
     return RedirectResponse(back or f"/jobs/{job_id}", 303)

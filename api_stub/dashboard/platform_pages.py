@@ -38,6 +38,7 @@ def queues_page(request: Request, deeds: Deeds, database: DatabaseHere) -> Respo
 def act_on_pause(
     operator: Mender,
     database: DatabaseHere,
+    *,
     kind: Annotated[Scope, Form()],
     name: Annotated[str, Form(min_length=1, max_length=200)],
     action: Annotated[str, Form(pattern="pause|drain|resume")],
@@ -127,6 +128,7 @@ def act_on_provider(
     name: str,
     operator: Mender,
     database: DatabaseHere,
+    *,
     action: Annotated[str, Form(pattern="hold|try")] = "try",
     owner_id: Annotated[str | None, Form()] = None,
     reason: Reason = None,

@@ -72,7 +72,7 @@ def words(name: str) -> str:
 def stamp(value: datetime | None) -> Markup:
     """A moment as an element: in UTC, which scripts turn into the viewer's zone; the exact one as its title."""
     if value is None:
-        return Markup("–")
+        return Markup("-")
     exact = value.astimezone(UTC).isoformat(timespec="milliseconds")
     return Markup('<time class="number" datetime="{0}" title="{0}">{1} UTC</time>').format(exact, moment(value))
 

@@ -7,8 +7,20 @@ let timer = null;
 let drawing = false;
 let drawAgain = false;
 let drawnAt = new Date();
+let restsUntil = 0;
+const LEAST_REST_MILLISECONDS = 500; // however fast things move, and five times what the last look took
+
+// Times in the viewer's zone; the title keeps the exact one.
+function localise(place) {
+  for (const time of place.querySelectorAll("time[datetime][title]")) {
+    const at = new Date(time.dateTime);
+    const today = at.toDateString() === new Date().toDateString();
+    time.textContent = today ? at.toLocaleTimeString() : at.toLocaleString();
+  }
+}
 
 export function watchPage() {
+  localise(document);
   document.addEventListener("visibilitychange", follow);
   follow();
 }
@@ -40,6 +52,8 @@ async function redraw() {
     return;
   }
   drawing = true;
+  await new Promise((resume) => setTimeout(resume, Math.max(0, restsUntil - performance.now())));
+  const began = performance.now();
   try {
     const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
     if (answer.status >= 500) throw new Error(`the server answered ${answer.status}`);
@@ -49,6 +63,7 @@ async function redraw() {
     connection.textContent = `Not connected: this is how things stood at ${drawnAt.toLocaleTimeString()}.`;
     main.dataset.seconds ||= RECONNECT_MILLISECONDS / 1000;
   } finally {
+    restsUntil = performance.now() + Math.max(LEAST_REST_MILLISECONDS, 5 * (performance.now() - began));
     drawing = false;
     if (drawAgain) {
       drawAgain = false;
@@ -64,6 +79,7 @@ function draw(text) {
   drawnAt = new Date();
   connection.textContent = "";
   if (document.title !== page.title) document.title = page.title;
+  localise(fresh);
   morph(main, fresh);
   document.dispatchEvent(new Event("redrawn"));
 }
