@@ -99,7 +99,7 @@ def test_the_first_page_says_which_provider_is_away_and_an_operator_may_try_it(
 
 def test_the_button_lets_its_work_go_on(client: TestClient, database: Database, owner: str):
     break_down(database, owner)
-    assert 'aria-label="Try tube now"' in client.get("/").text
+    assert 'aria-label="Try now: tube"' in client.get("/").text
     assert client.post("/providers/tube", follow_redirects=False).status_code == 303
     assert "tube is unavailable" not in client.get("/").text
 

@@ -24,6 +24,11 @@ def address(served: Served, name: str) -> str:
         "job": f"/jobs/{served.flagged.job_id}",
         "failed job": f"/jobs/{served.refused.job_id}",
         "schema": "/schema",
+        "jobs": "/jobs",
+        "failures": "/failures",
+        "queues": "/queues",
+        "providers": "/providers",
+        "bulk": "/jobs/bulk?deed=retry",
         "search": "/search?query=password",
         "coach": "/coach",
     }[name]
