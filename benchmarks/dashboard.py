@@ -51,9 +51,10 @@ ARCHIVE = f"""
 INSERT INTO jobs.archived_jobs (id, owner_id, pipeline, subject, status, finished_at, job, steps, attempts, logs)
 SELECT id, owner_id, pipeline, 'video:' || n, CASE WHEN broke THEN 'failed' ELSE 'succeeded' END, at,
     jsonb_build_object('id', id, 'args', jsonb_build_object('video_id', n, 'name', 'film ' || n), 'created_at', at, 'version', 3,
-        'error', CASE WHEN broke THEN 'file ' || n || ' cannot be read' END), jsonb_build_array(jsonb_build_object('name', 'fetch',
-        'job_id', id, 'status', 'succeeded', 'result', jsonb_build_object('key', md5(CAST(n AS text)), 'bytes', n))), '[]', '[]'
-FROM (SELECT f.id, f.n + :hot AS n, f.at - interval '30 days' AS at, broke, owner_id, pipeline FROM ({FINISHED}) f) old
+        'error', CASE WHEN broke THEN 'file ' || n || ' cannot be read' END), jsonb_build_array(jsonb_build_object('id', id, 'name', 'fetch', 'part', 0, 'after',
+        CAST('[]' AS jsonb), 'queue', 'io', 'attempt', 1, 'max_attempts', 5, 'deaths', 0, 'claimed_at', at, 'finished_at', at, 'job_id', id,
+        'status', 'succeeded', 'result', jsonb_build_object('key', md5(CAST(n AS text)), 'bytes', n))), '[]', '[]'
+FROM (SELECT CAST(overlay(CAST(f.id AS text) placing '9' from 20 for 1) AS uuid) AS id, f.n + :hot AS n, f.at - interval '30 days' AS at, broke, owner_id, pipeline FROM ({FINISHED}) f) old
 """
 WAITING = f"""
 WITH new AS (INSERT INTO jobs.jobs (id, pipeline, owner_id, args, subject, created_at)
