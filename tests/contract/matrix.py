@@ -30,6 +30,7 @@ WORDS = {
     "channel_id": "1",
     "fingerprint": "x",
     "queue": "io",
+    "group_id": "1",
     "schedule_id": "01a20e8d-b780-73b8-81ad-23fd5fd2ebf0",
 }
 NAMED = {
