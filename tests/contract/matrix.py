@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 from sqlalchemy import Connection, String, Table, text
 
-from db import jobs
+from db import jobs, schedules
 from db.base import metadata
 from db.base.competitors import SnapshotSource
 from db.engine import Database
@@ -38,6 +38,7 @@ NAMED = {
     "request_id": "video_ingest_requests",
     "connection_id": "cloud_connections",
     "client_id": "leads_clients",
+    "schedule_id": "schedules",
     "change_id": "competitor_changes",
     "competitor_id": "competitors",
     "conversation_id": "conversations",
@@ -132,6 +133,8 @@ def write_rows(connection: Connection, database: Database, user: str) -> Rows:
     with database.tenant(user) as session:
         watched = {"competitor_key": f"url:{SECRET}", "source": SnapshotSource.WEBSITE, "url": SECRET, "name": SECRET}
         ids["competitors"] = insert_competitor(session, ids["leads_clients"], **watched, user_id=user)["id"]
+        how = {"rule": {"kind": "weekly", "weekday": 1}, "zone": "UTC", "subject": SECRET}
+        ids["schedules"] = schedules.insert(session, owner_id=user, pipeline="self_check", args={}, **how)["id"]
         job_id = jobs.insert_job(
             session,
             pipeline="self_check",
