@@ -19,11 +19,13 @@ from api_stub import (
     companies,
     competitors,
     confidentiality,
+    connections,
     events,
     from_url,
     health,
     ingest_requests,
     jobs,
+    keys,
     leads,
     media,
     ops,
@@ -36,6 +38,7 @@ from api_stub import (
     schedules,
     schema,
     search,
+    sign_in,
     studio,
     tus,
     uploads,
@@ -43,6 +46,7 @@ from api_stub import (
     webhooks,
     workbook,
 )
+from api_stub.clerk import Clerk
 from api_stub.dashboard import pages
 from api_stub.door import Door
 from core.nudge import Listener
@@ -79,6 +83,7 @@ def create_app(database: Database, storage: Storage, settings: Settings) -> Fast
     )
     app.state.database, app.state.storage, app.state.settings, app.state.live = database, storage, settings, live
     app.state.rates, app.state.quotas = rates, quotas(settings)
+    app.state.clerk = Clerk(settings.clerk_issuer, settings.clerk_origins) if settings.clerk_issuer else None
     app.add_middleware(Door, rates=rates, address=app.state.quotas["address"])
     app.add_middleware(auth.Guard, local=settings.local_mode)
     problems.install(app)
@@ -112,6 +117,9 @@ def create_app(database: Database, storage: Storage, settings: Settings) -> Fast
         studio,
         leads,
         schedules,
+        connections,
+        sign_in,
+        keys,
     ):
         app.include_router(module.router)
     for router in resources.routers:

@@ -19,8 +19,11 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api_stub.browser import is_same_origin
+from api_stub.clerk import Clerk
 from api_stub.door import RatesHere, count
 from api_stub.problems import internal, problem
+from core.errors import Refused
 from core.ids import new_id
 from core.log import get_logger
 from core.settings import Settings
@@ -31,7 +34,9 @@ from db.engine import Database
 from db.permissions import Area, require_area, user_role
 
 _log = get_logger(__name__)
-COOKIE = "askstephen_session"
+COOKIE = "askstephen_session"  # of a local installation, without TLS
+REMOTE_COOKIE = "__Host-askstephen_session"
+_CLERK_COOKIE = "__session"
 _LOOPBACK = {"127.0.0.1", "localhost", "[::1]"}
 _SAFE = {"GET", "HEAD", "OPTIONS"}
 _UNTOLD = {"/livez", "/readyz"}  # asked every few seconds
@@ -139,27 +144,52 @@ _Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto
 
 
 def get_user(request: Request, database: DatabaseHere, config: SettingsHere, bearer: _Bearer) -> str:
-    """The id of the user who asks. Raises HTTP 401."""
+    """The id of the user who asks. Raises HTTP 401, and 503 where that cannot be found out now."""
     if "authorization" in request.headers:
-        return _find_key_user(database, bearer)
-    if not config.local_mode:
-        raise _unknown("Send an API key as `Authorization: Bearer ask_…`; `./askstephen key new` makes one.")
-    secret = request.cookies.get(COOKIE)
-    if secret:
+        return _find_bearer_user(request, database, bearer)
+    secret = request.cookies.get(COOKIE if config.local_mode else REMOTE_COOKIE)
+    # In local mode the guard has looked where an unsafe request comes from.
+    if secret and (config.local_mode or is_same_origin(request)):
         with database.jobs() as session:
             user_id = users.find_session_user(session, secret)
         if user_id:
             return user_id
-    raise _unknown("Open the link that `./askstephen up` printed; `./askstephen link` prints a new one.")
+    token = request.cookies.get(_CLERK_COOKIE)
+    if token and request.app.state.clerk and is_same_origin(request):
+        return _find_clerk_user(request, database, token)
+    if config.local_mode:
+        raise _unknown("Open the link that `./askstephen up` printed; `./askstephen link` prints a new one.")
+    raise _unknown("Sign in, or send an API key as `Authorization: Bearer ask_…`; `./askstephen key new` makes one.")
 
 
-def _find_key_user(database: Database, bearer: HTTPAuthorizationCredentials | None) -> str:
+def _find_bearer_user(request: Request, database: Database, bearer: HTTPAuthorizationCredentials | None) -> str:
+    if bearer and request.app.state.clerk and not bearer.credentials.startswith(api_keys.PREFIX):
+        return _find_clerk_user(request, database, bearer.credentials)
     if bearer:
         with database.jobs() as session:
-            user_id = api_keys.find_api_key_user(session, bearer.credentials)
-        if user_id:
-            return user_id
-    raise _unknown("This API key is not known, or was revoked; `./askstephen key new` makes one.")
+            found = api_keys.find_usable(session, bearer.credentials)
+        if found:
+            _require_scope(request, found.scope)
+            return found.user_id
+    raise _unknown("This API key is not known, has expired, or was revoked; `./askstephen key new` makes one.")
+
+
+def _require_scope(request: Request, scope: api_keys.Scope) -> None:
+    if scope is api_keys.Scope.READ and request.method not in _SAFE:
+        raise HTTPException(403, "This API key may only read.")
+    if scope is not api_keys.Scope.OPS and request.url.path.startswith(("/ops", "/v1/api-keys")):
+        raise HTTPException(403, "This API key has not the scope ops.")
+
+
+def _find_clerk_user(request: Request, database: Database, token: str) -> str:
+    clerk: Clerk = request.app.state.clerk
+    try:
+        user_id = str(clerk.read(token)["sub"])
+    except Refused as error:
+        raise _unknown(str(error)) from None
+    with database.jobs() as session:
+        users.ensure_user(session, user_id)
+    return user_id
 
 
 def _unknown(words: str) -> HTTPException:
@@ -202,14 +232,19 @@ def in_area(area: Area) -> Callable[[Asker], Asker]:
     return enter
 
 
-def sign_in(token: str, database: DatabaseHere) -> Response:
+def sign_in(token: str, database: DatabaseHere, config: SettingsHere) -> Response:
     """Trade the link's token for a session cookie and go to the first page."""
     with database.jobs() as session:
         secret = users.sign_in(session, token)
     if secret is None:
         raise HTTPException(401, "This link was used or has expired; `./askstephen link` prints a new one.")
     answer = RedirectResponse("/", 303)
-    answer.set_cookie(
-        COOKIE, secret, max_age=int(users.SESSION_LIFETIME.total_seconds()), httponly=True, samesite="strict", path="/"
-    )
+    keep_session(answer, secret, config)
     return answer
+
+
+def keep_session(answer: Response, secret: str, config: Settings) -> None:
+    """Let this browser be signed in from now on."""
+    name, age = COOKIE if config.local_mode else REMOTE_COOKIE, int(users.SESSION_LIFETIME.total_seconds())
+    # Lax: whoever comes back from connecting an account comes by a link of another site. Unsafe requests are looked at besides.
+    answer.set_cookie(name, secret, max_age=age, httponly=True, samesite="lax", secure=not config.local_mode, path="/")

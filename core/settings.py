@@ -78,6 +78,16 @@ class Settings(BaseSettings):
         description="`up` takes in the bundled sample once, where it made the database itself and that holds no video.",
     )
 
+    # Sign-in
+    clerk_issuer: str = Field(
+        "", description="Issuer of Clerk's session tokens (https://….clerk.accounts.dev). Unset: no such token is taken."
+    )
+    clerk_parties: str = Field(
+        "",
+        description="Origins of the pages whose session tokens are taken (`azp`), with commas between. Unset: PUBLIC_URL alone.",
+    )
+    clerk_publishable_key: str = Field("", description="Clerk's key for pages (pk_…); anybody may read it.")
+
     # Connected accounts
     public_url: str = Field(
         "",
@@ -215,6 +225,13 @@ class Settings(BaseSettings):
     def home(self) -> Path:
         """The home as an absolute path."""
         return self.askstephen_home.expanduser().absolute()
+
+    @property
+    def clerk_origins(self) -> frozenset[str]:
+        """Pages whose session tokens are taken."""
+        return frozenset(
+            part.strip().rstrip("/") for part in (self.clerk_parties or self.public_url).split(",") if part.strip()
+        )
 
     @property
     def has_language_model(self) -> bool:

@@ -1,16 +1,20 @@
 """Accounts elsewhere that a user has connected, and their tokens, which are sealed before they get here."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import RowMapping, Table, select
+from sqlalchemy import RowMapping, Table, select, text
 from sqlalchemy.orm import Session
 
 from core.crypto import KeyRing, Place
 from core.errors import NotFound
 from db.base.connections import cloud_connections, user_social_accounts
-from db.base.rows import get_row, insert_row, update_row
+from db.base.rows import find_row, get_row, insert_row, update_row
 
 _TOKENS = ("access_token", "refresh_token")
+_GOOGLES = ("google_drive", "gdrive", "youtube")
+_LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))")
 
 
 def insert_connection(
@@ -84,6 +88,56 @@ def get_tokens(
 def end_connection(session: Session, connection_id: int, of: Table = cloud_connections) -> None:
     """The account no longer lets us in: until it is connected again, nothing of it is looked at."""
     update_row(session, of, connection_id, {"is_active": False})
+
+
+def connect(
+    session: Session,
+    ring: KeyRing,
+    *,
+    user_id: str,
+    provider: str,
+    tokens: tuple[str, str | None],
+    expires_at: datetime | None,
+    shown: Mapping[str, object],
+    of: Table = cloud_connections,
+) -> RowMapping:
+    """The connection of this account, with these tokens from now on; one that was there before is taken up again.
+
+    `shown` is what is known of the account: `account_id` and more.
+    """
+    session.execute(_LOCK, {"key": f"connect {of.name} {user_id} {provider}"})  # the same account twice at once is one row
+    named = of.c.platform if of is user_social_accounts else of.c.provider
+    ours = (of.c.user_id == user_id, named == provider, of.c.account_id == shown["account_id"])
+    row = find_row(session, of, *ours) or insert_row(session, of, {"user_id": user_id, named.name: provider, **shown})
+    update_row(session, of, row["id"], {**shown, "is_active": True})
+    return keep_tokens(session, ring, row["id"], *tokens, expires_at=expires_at, of=of)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A connection that was given up, with the tokens that it had; `is_shared`: another one lives on the same agreement."""
+
+    provider: str
+    access_token: str | None = field(repr=False)
+    refresh_token: str | None = field(repr=False)
+    is_shared: bool
+
+
+def disconnect(session: Session, ring: KeyRing, connection_id: int, *, of: Table = cloud_connections) -> Ended:
+    """Forget its tokens. Raises NotFound, or Refused where it is not one's own to end."""
+    row, access_token, refresh_token = get_tokens(session, ring, connection_id, of)
+    update_row(session, of, connection_id, {"is_active": False, "access_token": None, "refresh_token": None})
+    provider = row["platform" if of is user_social_accounts else "provider"]
+    return Ended(provider, access_token, refresh_token, provider in _GOOGLES and _has_google(session, row["account_id"]))
+
+
+def _has_google(session: Session, account_id: str | None) -> bool:
+    # Google ends a whole account's agreement at once, Drive with YouTube.
+    for table, named in ((cloud_connections, "provider"), (user_social_accounts, "platform")):
+        same = (table.c[named].in_(_GOOGLES), table.c.account_id == account_id, table.c.is_active.is_(True))
+        if find_row(session, table, *same) is not None:
+            return True
+    return False
 
 
 def _place(of: Table, connection_id: int, column: str) -> Place:

@@ -17,6 +17,7 @@ AGED: Mapping[str, str] = MappingProxyType(
         "jobs.schedule_fires": "recorded_at < now() - interval '400 days' AND outcome <> 'waiting'",
         "jobs.violations": "found_at < now() - interval '90 days'",
         "public.sessions": "expire < now()",
+        "public.oauth_states": "expires_at < now()",
     }
 )
 # What bounds the others.
@@ -46,6 +47,7 @@ BOUNDED: Mapping[str, str] = MappingProxyType(
         "jobs.weights": "one for each owner at most",
         "jobs.company_invitations": "one for each address and company",
         "jobs.operators": "made by operator admins; go with their user",
+        "jobs.token_leases": "given back when a token was renewed; one for each connection at most",
         "jobs.api_keys": "made by their owners; revoked ones tell what a key was",
     }
 )

@@ -23,6 +23,28 @@ def ensure_local_owner(session: Session) -> str:
     return LOCAL_OWNER
 
 
+def ensure_user(session: Session, user_id: str) -> None:
+    """Let there be a user of this id: one who is seen for the first time may do what earlier clients let such do."""
+    if session.scalar(text("SELECT 1 FROM public.users WHERE id = :id"), {"id": user_id}) is None:
+        statement = "INSERT INTO public.users (id, role) VALUES (:id, 'creative') ON CONFLICT (id) DO NOTHING"
+        session.execute(text(statement), {"id": user_id})
+
+
+def ensure_user_of_address(session: Session, email: str, *, first_name: str | None, last_name: str | None) -> str:
+    """The id of whoever has this verified address, made if need be."""
+    found: str | None = session.scalar(
+        text("SELECT id FROM public.users WHERE lower(email) = lower(:email) ORDER BY created_at LIMIT 1"), {"email": email}
+    )
+    if found is not None:
+        return found
+    statement = text("""
+        INSERT INTO public.users (email, first_name, last_name, role) VALUES (:email, :first_name, :last_name, 'creative')
+        ON CONFLICT (email) DO UPDATE SET email = excluded.email RETURNING id
+    """)
+    made: str = session.execute(statement, {"email": email, "first_name": first_name, "last_name": last_name}).scalar_one()
+    return made
+
+
 def get_role(session: Session, user_id: str) -> str:
     """What the product lets this user do: `superadmin`, `admin`, … Raises NotFound."""
     role: str | None = session.scalar(text("SELECT role FROM public.users WHERE id = :id"), {"id": user_id})
@@ -49,6 +71,11 @@ def sign_in(session: Session, token: str) -> str | None:
     )
     if user_id is None:
         return None
+    return insert_session(session, user_id)
+
+
+def insert_session(session: Session, user_id: str) -> str:
+    """The secret of a new session of this user."""
     secret = secrets.token_urlsafe(32)
     session.execute(
         text("""
@@ -58,6 +85,11 @@ def sign_in(session: Session, token: str) -> str | None:
         {"sid": _hash(secret), "user_id": user_id, "lifetime": SESSION_LIFETIME},
     )
     return secret
+
+
+def delete_session(session: Session, secret: str) -> None:
+    """End this session; it is well if there is none."""
+    session.execute(text("DELETE FROM public.sessions WHERE sid = :sid"), {"sid": _hash(secret)})
 
 
 def find_session_user(session: Session, secret: str) -> str | None:

@@ -1,0 +1,81 @@
+"""Session tokens of Clerk: signed by a key of the issuer's set, for one of our own pages, and not over."""
+
+import threading
+import time
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import jwt
+
+from core.errors import Refused, Unavailable
+from core.log import get_logger
+
+_log = get_logger(__name__)
+_TIMEOUT_SECONDS = 3
+_SKEW_SECONDS = 5
+_FRESH_SECONDS = 3600.0  # a set this old is asked for again; the keys known go on while the issuer is away
+_PAUSE_SECONDS = 10.0  # between two askings, whatever keys tokens name
+_REQUIRED = ["exp", "iat", "nbf", "iss", "sub", "sid"]
+
+
+class Clerk:
+    """One issuer, its keys as last seen, and the pages (origins) whose tokens are taken."""
+
+    def __init__(self, issuer: str, parties: frozenset[str]) -> None:
+        self._issuer = issuer.rstrip("/")
+        self._parties = parties
+        self._keys: dict[str, jwt.PyJWK] = {}
+        self._fresh_until = self._ask_after = 0.0
+        self._is_away = False
+        self._asking = threading.Lock()
+
+    def read(self, token: str) -> dict[str, Any]:
+        """What a good token claims. Raises Refused for any other, Unavailable where its key cannot be had now.
+
+        A token without `azp` was not made for a page: programs send such.
+        """
+        try:
+            header = jwt.get_unverified_header(token)
+            key = self._get_key(str(header.get("kid", "")))
+            claims: dict[str, Any] = jwt.decode(
+                token,
+                key,
+                algorithms=["RS256"],  # of ours, never of the token's header
+                issuer=self._issuer,
+                leeway=_SKEW_SECONDS,
+                options={"require": _REQUIRED, "verify_aud": False},
+            )
+        except jwt.InvalidTokenError as error:
+            raise Refused(f"This session token is not good ({type(error).__name__}). Please sign in again.") from None
+        if claims.get("azp") is not None and claims["azp"] not in self._parties:
+            raise Refused("This session token was made for another site. Please sign in here.")
+        if claims.get("sts") == "pending":
+            raise Refused("This sign-in is not complete yet. Please finish it.")
+        return claims
+
+    def _get_key(self, kid: str) -> jwt.PyJWK:
+        if kid not in self._keys or time.monotonic() > self._fresh_until:
+            self._ask(kid)
+        if kid in self._keys:
+            return self._keys[kid]
+        if self._is_away:
+            raise Unavailable("Clerk's keys cannot be had now", provider="clerk", retry_after=timedelta(seconds=_PAUSE_SECONDS))
+        raise Refused("This session token is signed by a key that its issuer does not have. Please sign in again.")
+
+    def _ask(self, kid: str) -> None:
+        with self._asking:
+            now = time.monotonic()
+            if now < self._ask_after or (kid in self._keys and now <= self._fresh_until):
+                return
+            self._ask_after = now + _PAUSE_SECONDS
+            try:
+                answer = httpx.get(f"{self._issuer}/.well-known/jwks.json", timeout=_TIMEOUT_SECONDS).raise_for_status()
+                keys = jwt.PyJWKSet.from_dict(answer.json()).keys
+            except (httpx.HTTPError, ValueError, jwt.PyJWTError) as error:
+                self._is_away = True
+                _log.warning("clerk.keys_not_had", error=type(error).__name__)
+                return
+            self._is_away = False
+            self._keys = {key.key_id: key for key in keys if key.key_id and key.key_type == "RSA"}
+            self._fresh_until = now + _FRESH_SECONDS

@@ -1,0 +1,172 @@
+import base64
+import hashlib
+import hmac
+import json
+import time
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from fastapi.testclient import TestClient
+
+from api_stub.app import create_app
+from db import users
+from tests.api_stub.conftest import bearer, is_problem
+from twins.clerk import ISSUER
+from twins.running import Twins
+
+SITE = "https://app.example.com"
+
+
+@pytest.fixture
+def remote(database, storage, config, twins: Twins) -> Iterator[TestClient]:
+    """An installation that takes the twin's session tokens, and is not in local mode."""
+    told = {"local_mode": False, "clerk_issuer": ISSUER, "clerk_parties": SITE}
+    with TestClient(create_app(database, storage, config.model_copy(update=told)), base_url=SITE) as client:
+        yield client
+
+
+def who(client: TestClient, token: str) -> httpx.Response:
+    return client.get("/api/auth/user", headers=bearer(token))
+
+
+def encode(document: object) -> str:
+    return base64.urlsafe_b64encode(json.dumps(document).encode()).rstrip(b"=").decode()
+
+
+def test_a_user_is_there_from_the_first_token_on_with_clerks_id(remote, twins: Twins):
+    for _ in range(2):
+        answer = who(remote, twins.mint(sub="user_2abc", azp=SITE))
+        assert (answer.status_code, answer.json()["id"], answer.json()["role"]) == (200, "user_2abc", "creative")
+
+
+def test_a_role_that_was_given_stays(remote, twins: Twins, database, owner):
+    answer = who(remote, twins.mint(sub=owner, azp=SITE))
+    assert answer.json()["role"] == "superadmin"
+
+
+def test_keys_are_asked_for_once(remote, twins: Twins):
+    before = len(twins.seen("clerk"))
+    for _ in range(3):
+        assert who(remote, twins.mint(azp=SITE)).status_code == 200
+    assert len(twins.seen("clerk")) == before + 1
+
+
+NOW = int(time.time())
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"exp": NOW - 60},
+        {"exp": None},
+        {"nbf": NOW + 600},
+        {"iss": "https://other.clerk.accounts.dev"},
+        {"azp": "https://evil.example.com"},
+        {"sts": "pending"},
+        {"sub": None},
+        {"sid": None},
+    ],
+    ids=lambda claims: next(iter(claims)),
+)
+def test_a_token_with_a_wrong_claim_opens_nothing(remote, twins: Twins, claims):
+    assert is_problem(who(remote, twins.mint(**{"azp": SITE, **claims})), 401)
+
+
+def test_a_clock_that_is_a_little_off_is_forgiven(remote, twins: Twins):
+    assert who(remote, twins.mint(azp=SITE, nbf=int(time.time()) + 3)).status_code == 200
+
+
+def tampered(token: str, **claims: object) -> str:
+    head, body, signature = token.split(".")
+    old = json.loads(base64.urlsafe_b64decode(body + "=="))
+    return f"{head}.{encode({**old, **claims})}.{signature}"
+
+
+def unsigned(token: str) -> str:
+    return f"{encode({'alg': 'none', 'typ': 'JWT', 'kid': kid_of(token)})}.{token.split('.')[1]}."
+
+
+def kid_of(token: str) -> str:
+    return str(json.loads(base64.urlsafe_b64decode(token.split(".", maxsplit=1)[0] + "=="))["kid"])
+
+
+def confused(token: str, secret: bytes) -> str:
+    """Signed as HS256 with what everybody can read."""
+    signed = f"{encode({'alg': 'HS256', 'typ': 'JWT', 'kid': kid_of(token)})}.{token.split('.')[1]}"
+    return f"{signed}.{base64.urlsafe_b64encode(hmac.digest(secret, signed.encode(), hashlib.sha256)).rstrip(b'=').decode()}"
+
+
+def test_a_forged_token_opens_nothing(remote, twins: Twins):
+    good = twins.mint(azp=SITE)
+    [key] = httpx.get(f"{ISSUER}/.well-known/jwks.json").json()["keys"]
+    public = base64.urlsafe_b64decode(key["n"] + "==")
+    forged = [
+        tampered(good, sub="user_other"),
+        unsigned(good),
+        confused(good, public),
+        confused(good, json.dumps(key).encode()),
+    ]
+    for token in [*forged, "", "a.b.c", "....", good[:-6], "é.é.é"]:
+        assert remote.get("/api/auth/user", headers=[(b"authorization", f"Bearer {token}".encode())]).status_code == 401
+    assert who(remote, good).status_code == 200
+
+
+def test_keys_are_turned(remote, twins: Twins):
+    old = twins.mint(azp=SITE)
+    assert who(remote, old).status_code == 200
+    twins.rotate_clerk_keys()
+    new = twins.mint(azp=SITE)
+    assert who(remote, old).status_code == 200  # until the set is asked for again
+    remote.app.state.clerk._ask_after = 0
+    assert who(remote, new).status_code == 200
+    assert who(remote, old).status_code == 401
+
+
+def test_tokens_of_keys_that_nobody_has_make_no_storm(remote, twins: Twins):
+    assert who(remote, twins.mint(azp=SITE)).status_code == 200
+    before = len(twins.seen("clerk"))
+    for number in range(5):
+        token = f"{encode({'alg': 'RS256', 'kid': f'ins_{number}'})}.{encode({})}.AAAA"
+        assert who(remote, token).status_code == 401
+    assert len(twins.seen("clerk")) == before
+
+
+def test_while_the_issuer_is_away_keys_that_are_known_go_on(remote, twins: Twins):
+    twins.fault("clerk", "unavailable", times=50)
+    answer = who(remote, twins.mint(azp=SITE))
+    assert is_problem(answer, 503)
+    assert int(answer.headers["retry-after"]) > 0
+    twins.clear_faults()
+    remote.app.state.clerk._ask_after = 0
+    assert who(remote, twins.mint(azp=SITE)).status_code == 200
+    twins.fault("clerk", "unavailable", times=50)
+    remote.app.state.clerk._fresh_until = remote.app.state.clerk._ask_after = 0
+    assert who(remote, twins.mint(azp=SITE)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"sec-fetch-site": "same-origin"}, 200),
+        ({"sec-fetch-site": "cross-site"}, 401),
+        ({"sec-fetch-site": "same-site"}, 401),
+        ({"origin": "https://evil.example.com"}, 401),
+        ({"origin": SITE}, 200),
+        ({}, 200),
+    ],
+)
+def test_the_cookie_is_taken_from_our_own_pages_only(remote, twins: Twins, headers, status):
+    remote.cookies.set("__session", twins.mint(azp=SITE))
+    assert remote.get("/api/auth/user", headers=headers).status_code == status
+
+
+def test_a_cookie_without_any_word_of_where_it_is_from_writes_nothing(remote, twins: Twins):
+    remote.cookies.set("__session", twins.mint(azp=SITE))
+    assert remote.post("/v1/jobs", json={"pipeline": "self_check"}).status_code == 401
+
+
+def test_without_an_issuer_no_token_is_taken(stranger, twins: Twins, database):
+    assert who(stranger, twins.mint(sub="user_2abc")).status_code == 401
+    with database.jobs() as session, pytest.raises(Exception, match="no user"):
+        users.get_role(session, "user_2abc")

@@ -1,0 +1,251 @@
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+import httpx
+import pytest
+import structlog
+from fastapi.testclient import TestClient
+from pydantic import SecretStr
+from sqlalchemy import text
+
+from api_stub.app import create_app
+from core.errors import Refused, Unavailable
+from core.settings import settings
+from db.base.connections import cloud_connections, user_social_accounts
+from pipelines.providers.accounts import access_token
+from tests.api_stub.conftest import is_problem, sign_in
+from twins.running import Twins
+
+PROVIDERS = ["google_drive", "dropbox", "youtube"]
+SITE = "https://app.example.com"
+
+
+@pytest.fixture(autouse=True)
+def _settings(monkeypatch: pytest.MonkeyPatch, tmp_path) -> Iterator[None]:
+    for name in ("GOOGLE_CLIENT_ID", "GOOGLE_CLIENT_SECRET", "DROPBOX_APP_KEY", "DROPBOX_APP_SECRET"):
+        monkeypatch.setenv(name, "client")
+    monkeypatch.setenv("ASKSTEPHEN_HOME", str(tmp_path / "home"))
+    settings.cache_clear()
+    yield
+    settings.cache_clear()
+
+
+@pytest.fixture
+def config(config, tmp_path):
+    secret = SecretStr("client")
+    told = {"google_client_id": "client", "google_client_secret": secret, "dropbox_app_key": "client"}
+    return config.model_copy(update={**told, "dropbox_app_secret": secret, "askstephen_home": tmp_path / "home"})
+
+
+def consented(client: TestClient, provider: str) -> str:
+    """The address to which a person who agrees at once comes back."""
+    url = client.post(f"/v1/connections/{provider}/start").json()["url"]
+    return agreed(url)
+
+
+def agreed(url: str) -> str:
+    location = httpx.get(url).headers["location"]
+    return location.partition("//")[2].partition("/")[2]
+
+
+def connected(client: TestClient, provider: str) -> None:
+    answer = client.get(f"/{consented(client, provider)}", follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/"), answer.text
+
+
+def rows(database, owner: str, provider: str) -> list:
+    of = user_social_accounts if provider == "youtube" else cloud_connections
+    with database.tenant(owner) as session:
+        return list(session.execute(of.select()).mappings())
+
+
+@pytest.fixture
+def channel(twins: Twins) -> None:
+    twins.forget("youtube.quota")
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_an_account_is_connected_and_its_tokens_open_it(client, twins: Twins, database, owner, provider, channel):
+    connected(client, provider)
+    [row] = rows(database, owner, provider)
+    assert row["account_email"] == "owner@example.com" or row["channel_id"]
+    assert row["is_active"]
+    assert row["access_token"].startswith("v1:")
+    assert row["refresh_token"].startswith("v1:")
+    of = user_social_accounts if provider == "youtube" else cloud_connections
+    assert access_token(database, row["id"], of=of).startswith("access-")
+
+
+def test_no_more_is_asked_for_than_is_needed(client, twins: Twins):
+    asked = {
+        name: set(parse_qs(urlsplit(client.post(f"/v1/connections/{name}/start").json()["url"]).query)["scope"][0].split())
+        for name in PROVIDERS
+    }
+    google = "https://www.googleapis.com/auth/"
+    assert asked["google_drive"] == {"openid", "email", f"{google}drive.readonly"}
+    assert asked["youtube"] == {"openid", "email", f"{google}youtube.upload", f"{google}youtube.force-ssl"}
+    assert asked["dropbox"] == {"account_info.read", "files.metadata.read", "files.content.read"}
+
+
+def test_the_same_account_again_is_the_same_row(client, twins: Twins, database, owner):
+    connected(client, "dropbox")
+    connected(client, "dropbox")
+    assert len(rows(database, owner, "dropbox")) == 1
+
+
+def test_a_state_is_good_once(client, twins: Twins):
+    back = consented(client, "dropbox")
+    assert client.get(f"/{back}", follow_redirects=False).status_code == 303
+    assert is_problem(client.get(f"/{back}"), 401, "was used")
+
+
+def test_a_state_of_another_browser_is_refused_and_used_up(app, client, twins: Twins, database, owner):
+    back = consented(client, "dropbox")
+    with TestClient(app, base_url="http://127.0.0.1:8000") as other:
+        sign_in(other, database, owner)
+        assert is_problem(other.get(f"/{back}"), 401, "another browser")
+    assert is_problem(client.get(f"/{back}"), 401)
+    assert rows(database, owner, "dropbox") == []
+
+
+def test_a_state_comes_back_in_time_or_not_at_all(client, twins: Twins, database, owner):
+    back = consented(client, "dropbox")
+    with database.engine.begin() as connection:
+        connection.execute(text("UPDATE oauth_states SET expires_at = now() - interval '1 second'"))
+    assert is_problem(client.get(f"/{back}"), 401, "has expired")
+
+
+def test_a_state_of_one_service_is_none_of_another(client, twins: Twins):
+    back = consented(client, "dropbox").replace("/dropbox/", "/google_drive/")
+    assert is_problem(client.get(f"/{back}"), 401)
+
+
+def test_a_code_that_was_given_for_another_address_is_refused(client, twins: Twins, database, owner):
+    url = client.post("/v1/connections/dropbox/start").json()["url"]
+    parts = urlsplit(url)
+    query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+    elsewhere = {**query, "redirect_uri": "https://evil.example.com/v1/connections/dropbox/callback"}
+    back = agreed(f"https://{parts.netloc}{parts.path}?{urlencode(elsewhere)}")
+    assert is_problem(client.get(f"/{back}"), 422, "begin again")
+    assert rows(database, owner, "dropbox") == []
+
+
+def test_who_does_not_agree_is_not_connected(client, twins: Twins, database, owner):
+    state = parse_qs(urlsplit(client.post("/v1/connections/dropbox/start").json()["url"]).query)["state"][0]
+    answer = client.get("/v1/connections/dropbox/callback", params={"state": state, "error": "access_denied"})
+    assert is_problem(answer, 403, "nothing was connected")
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_disconnected_account_is_over_here_and_there(client, twins: Twins, database, owner, provider, channel):
+    connected(client, provider)
+    [row] = rows(database, owner, provider)
+    of = user_social_accounts if provider == "youtube" else cloud_connections
+    kind = "social" if provider == "youtube" else "cloud"
+    token = access_token(database, row["id"], of=of)
+    assert client.delete(f"/v1/connections/{kind}/{row['id']}").json() == {"is_revoked": True}
+    [row] = rows(database, owner, provider)
+    assert (row["is_active"], row["access_token"], row["refresh_token"]) == (False, None, None)
+    service = "dropbox" if provider == "dropbox" else "google"
+    assert token not in twins.records(f"{service}.access_tokens")
+    with pytest.raises(Refused, match="connect it again"):
+        access_token(database, row["id"], of=of)
+
+
+def test_an_account_of_somebody_else_is_not_ours_to_end(client, twins: Twins, database, owner, bela):
+    connected(client, "dropbox")
+    [row] = rows(database, owner, "dropbox")
+    answer = client.delete(f"/v1/connections/cloud/{row['id']}", headers={"Authorization": f"Bearer {bela}"})
+    assert is_problem(answer, 404)
+
+
+def renewals(twins: Twins) -> int:
+    return sum("/token" in str(one) for one in twins.seen("google_oauth"))
+
+
+def test_of_several_that_find_a_token_over_one_renews_it(client, twins: Twins, database, owner):
+    connected(client, "google_drive")
+    [row] = rows(database, owner, "google_drive")
+    old, before = access_token(database, row["id"]), renewals(twins)
+    twins.fault("google_oauth", "slow", match="token", seconds=0.3)
+    with ThreadPoolExecutor(5) as pool:
+        got = list(pool.map(lambda _: access_token(database, row["id"], refused=old), range(5)))
+    assert len(set(got)) == 1
+    assert got[0] != old
+    assert renewals(twins) == before + 1
+
+
+def test_a_renewal_lost_half_way_is_done_again(client, twins: Twins, database, owner):
+    connected(client, "google_drive")
+    [row] = rows(database, owner, "google_drive")
+    old = access_token(database, row["id"])
+    twins.fault("google_oauth", "lost", match="token")
+    with pytest.raises(Unavailable):
+        access_token(database, row["id"], refused=old)
+    assert access_token(database, row["id"], refused=old) != old
+
+
+def test_a_lease_whose_holder_died_is_taken_over(client, twins: Twins, database, owner):
+    connected(client, "google_drive")
+    [row] = rows(database, owner, "google_drive")
+    with database.jobs() as session:
+        session.execute(
+            text(
+                "INSERT INTO jobs.token_leases VALUES "
+                "('cloud_connections', :id, gen_random_uuid(), now() - interval '1 second')"
+            ),
+            {"id": row["id"]},
+        )
+    old = access_token(database, row["id"])
+    assert access_token(database, row["id"], refused=old) != old
+
+
+def test_tokens_are_written_nowhere_in_clear(client, twins: Twins, database, owner, caplog):
+    with structlog.testing.capture_logs() as told:
+        connected(client, "google_drive")
+        [row] = rows(database, owner, "google_drive")
+        old = access_token(database, row["id"])
+        words = [access_token(database, row["id"], refused=old)]
+        for fault in ("unavailable", "server_error", "lost"):
+            twins.fault("google_oauth", fault, match="token")
+            with pytest.raises(Unavailable) as raised:
+                access_token(database, row["id"], refused=words[-1])
+            told.append({"error": f"{raised.value!r} {raised.value.__context__!r}"})
+        twins.fault("google_oauth", "revoked", match="token")
+        with pytest.raises(Refused) as refused:
+            access_token(database, row["id"], refused=words[-1])
+        told.append({"error": repr(refused.value)})
+    secrets = [*twins.records("google.access_tokens"), *twins.records("google.refresh_tokens")]
+    assert len(secrets) > 2
+    with database.engine.connect() as connection:
+        tables = connection.scalars(
+            text("SELECT format('%I.%I', schemaname, tablename) FROM pg_tables WHERE schemaname IN ('public', 'jobs')")
+        )
+        kept = [connection.scalar(text(f"SELECT json_agg(t)::text FROM {table} t")) for table in tables.all()]
+    everything = json.dumps(told, default=repr) + caplog.text + str(kept)
+    assert [secret for secret in [old, *words, *secrets] if secret in everything] == []
+
+
+def test_somebody_signs_in_with_google_and_out(database, storage, config, twins: Twins):
+    app = create_app(database, storage, config.model_copy(update={"local_mode": False, "public_url": SITE}))
+    with TestClient(app, base_url=SITE) as client:
+        begun = client.get("/sign-in/google", follow_redirects=False)
+        back = agreed(begun.headers["location"])
+        answer = client.get(f"/{back}", follow_redirects=False)
+        assert (answer.status_code, answer.headers["location"]) == (303, "/")
+        assert all(word in answer.headers["set-cookie"] for word in ("__Host-", "HttpOnly", "Secure", "SameSite=lax"))
+        assert client.get("/api/auth/user").json()["email"] == "owner@example.com"
+        assert is_problem(client.get(f"/{back}"), 401)
+        assert client.post("/sign-out", headers={"sec-fetch-site": "cross-site"}).status_code == 403
+        kept = dict(client.cookies)
+        assert client.post("/sign-out", headers={"sec-fetch-site": "same-origin"}).status_code == 204
+        client.cookies.update(kept)
+        assert client.get("/api/auth/user").status_code == 401
+
+
+def test_nobody_is_sent_back_to_a_host_that_a_request_names(database, storage, config, twins: Twins):
+    app = create_app(database, storage, config.model_copy(update={"local_mode": False}))
+    with TestClient(app, base_url="https://evil.example.com") as client:
+        assert is_problem(client.get("/sign-in/google"), 503, "PUBLIC_URL")
