@@ -42,6 +42,8 @@ def _back_to(request: Request, config: SettingsHere, provider: str) -> str:
 def start_connection(provider: str, request: Request, user: User, database: DatabaseHere, config: SettingsHere) -> Response:
     """The page where the account's owner agrees; only this browser may come back from it, within ten minutes."""
     service = consent.get_service(provider)
+    if not service.is_set_up(config):
+        raise HTTPException(404, f"Accounts of {provider} are not set up here: our client id and secret there are not set.")
     redirect_uri = _back_to(request, config, provider)
     with database.jobs() as session:
         begun = oauth_states.begin(session, provider, user)

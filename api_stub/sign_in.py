@@ -60,6 +60,8 @@ def _back_to(request: Request, config: Settings) -> str:
 @router.get("/sign-in/google", include_in_schema=False)
 def begin_google(request: Request, database: DatabaseHere, config: SettingsHere) -> Response:
     """To Google's page; nobody is known yet."""
+    if not consent.SIGN_IN.is_set_up(config):
+        raise HTTPException(404, "Signing in with Google is not set up here: GOOGLE_CLIENT_ID and its secret are not set.")
     redirect_uri = _back_to(request, config)
     with database.jobs() as session:
         begun = oauth_states.begin(session, _PROVIDER, None)

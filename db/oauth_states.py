@@ -37,6 +37,7 @@ class Came:
 
 def begin(session: Session, provider: str, user_id: str | None) -> Begun:
     """Remember that a browser goes there, for the ten minutes that the table gives it."""
+    session.execute(text("DELETE FROM public.oauth_states WHERE expires_at < now()"))  # of those who did not come back
     begun = Begun(secrets.token_urlsafe(32), secrets.token_urlsafe(48), secrets.token_urlsafe(32))
     params = {"provider": provider, "user_id": user_id, "state": _hash(begun.state), "verifier": begun.verifier}
     session.execute(_INSERT, {**params, "browser": _hash(begun.browser)})

@@ -17,7 +17,6 @@ AGED: Mapping[str, str] = MappingProxyType(
         "jobs.schedule_fires": "recorded_at < now() - interval '400 days' AND outcome <> 'waiting'",
         "jobs.violations": "found_at < now() - interval '90 days'",
         "public.sessions": "expire < now()",
-        "public.oauth_states": "expires_at < now()",
     }
 )
 # What bounds the others.

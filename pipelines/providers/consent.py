@@ -37,6 +37,11 @@ class Service:
         return self.client == "google_client_id"
 
 
+    def is_set_up(self, config: Settings) -> bool:
+        """Whether this installation is known there."""
+        return bool(getattr(config, self.client) and getattr(config, self.secret).get_secret_value())
+
+
 def _google(name: str, *scopes: str, offline: bool = True) -> Service:
     # Google gives a refresh token only with a consent that was just given.
     asked = {"access_type": "offline", "prompt": "consent"} if offline else {"prompt": "select_account"}
