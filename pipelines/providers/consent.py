@@ -36,7 +36,6 @@ class Service:
         """Whether it is one of Google's."""
         return self.client == "google_client_id"
 
-
     def is_set_up(self, config: Settings) -> bool:
         """Whether this installation is known there."""
         return bool(getattr(config, self.client) and getattr(config, self.secret).get_secret_value())
