@@ -10,7 +10,7 @@ from api_stub.cli.demo.everything import show_everything
 from api_stub.cli.demo.judge import Verdict
 from api_stub.cli.demo.main_job import show_clips, take_in
 from api_stub.cli.demo.platform import platform
-from api_stub.cli.demo.saying import say
+from api_stub.cli.demo.saying import say, told
 from api_stub.cli.demo.watcher import Watcher
 
 
@@ -27,7 +27,7 @@ def demo(options: argparse.Namespace) -> int:
                 say(f"open {link}")
             watcher = Watcher(link)
             videos = take_in(watcher, home)
-            status = conclude(show_clips(watcher, videos))
+            status = conclude([told(verdict) for verdict in show_clips(watcher, videos)])
             if options.keep:
                 _wait_for_interrupt()
             for video in videos.values():  # the database may be one that goes on

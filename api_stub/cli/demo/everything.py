@@ -9,8 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from api_stub.cli.demo.judge import Verdict
-from api_stub.cli.demo.main_job import show_clips, take_in
-from api_stub.cli.demo.paths import coach, competitors, from_url, operators
+from api_stub.cli.demo.paths import coach, competitors, from_url, operators, publishing, watched_folder
 from api_stub.cli.demo.platform import platform
 from api_stub.cli.demo.saying import say, told
 from api_stub.cli.demo.stage import Stage, serve_site
@@ -20,7 +19,7 @@ from core.errors import AskStephenError
 from twins.running import Twins
 from twins.samples import put_samples
 
-_PATHS = (from_url, competitors, coach, operators)
+_PATHS = (watched_folder, from_url, competitors, coach, operators, publishing)
 _BAD_EVERY, _SEED = 10, 7
 
 
@@ -44,7 +43,7 @@ def show_everything(folder: Path, *, storm: bool) -> list[Verdict]:
         if storm:
             stage.twins.level(every=_BAD_EVERY, seed=_SEED)
         with kill_each(home) if storm else _calm() as killed:
-            gone = [*_go(stage), _main_job(stage)]
+            gone = list(_go(stage))
         if storm:
             say(f"killed: {', '.join(killed)}")
         _show_table(gone)
@@ -94,14 +93,6 @@ def _judge(stage: Stage, path: ModuleType, begun: Any, failure: AskStephenError 
     except AskStephenError as problem:
         verdicts.append(told(Verdict(passed=False, words=str(problem))))
     return _Gone(path.TITLE, verdicts, time.monotonic() - since)
-
-
-def _main_job(stage: Stage) -> _Gone:
-    began = time.monotonic()
-    videos = take_in(stage.watcher, stage.home)
-    return _Gone(
-        "a watched folder: transcoded, transcribed, checked", show_clips(stage.watcher, videos), time.monotonic() - began
-    )
 
 
 def _show_table(gone: Sequence[_Gone]) -> None:

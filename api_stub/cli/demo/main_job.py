@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from api_stub.cli.demo.judge import Verdict, clock, judge
-from api_stub.cli.demo.saying import say, told
+from api_stub.cli.demo.saying import say
 from api_stub.cli.demo.watcher import Watcher
 from db.confidentiality import segment_times
 from pipelines.providers.sample import SAMPLES
@@ -16,37 +16,43 @@ from pipelines.providers.sample import SAMPLES
 CLIPS = ("talk", "clear")
 
 
-def take_in(watcher: Watcher, home: Path) -> dict[str, dict[str, Any]]:
-    """Drop the clips into the watched folder, and wait until each has ended; videos by the names of the clips."""
-    newest = watcher.newest()
+def drop(home: Path) -> None:
+    """Put the clips into the watched folder."""
     for clip in CLIPS:
         shutil.copyfile(SAMPLES / f"{clip}.mp4", home / "watched" / f"{clip}.mp4")
         say(f"dropped {clip}.mp4 into the watched folder")
+
+
+def take_in(watcher: Watcher, home: Path) -> dict[str, dict[str, Any]]:
+    """Drop the clips into the watched folder, and wait until each has ended; videos by the names of the clips."""
+    newest = watcher.newest()
+    drop(home)
     videos = watcher.follow([f"{clip}.mp4" for clip in CLIPS], after=newest)
     return {clip: videos[f"{clip}.mp4"] for clip in CLIPS}
 
 
-def show_clips(watcher: Watcher, videos: Mapping[str, Mapping[str, Any]]) -> list[Verdict]:
-    """Print what was made of each clip; returns what is to be said of it."""
-    return [verdict for clip, video in videos.items() for verdict in _show(watcher, clip, video)]
+def show_clips(watcher: Watcher, videos: Mapping[str, Mapping[str, Any]]) -> Iterator[Verdict]:
+    """Print what was made of each clip; gives what is to be said of it."""
+    for clip, video in videos.items():
+        yield from _show(watcher, clip, video)
 
 
-def _show(watcher: Watcher, clip: str, video: Mapping[str, Any]) -> list[Verdict]:
+def _show(watcher: Watcher, clip: str, video: Mapping[str, Any]) -> Iterator[Verdict]:
     print(f"\n{clip}.mp4", flush=True)
     job = watcher.job(video["id"])
     for step in job["steps"] if job else ():
         print(f"  {step['name']:<11} {step['status']:<10} {_took(step):>7}  attempt {step['attempt']}")
     if video["status"] != "ready_to_edit":
-        return [told(Verdict(passed=False, words=f"{video['status']}: {video['errorMessage']}"))]
+        yield Verdict(passed=False, words=f"{video['status']}: {video['errorMessage']}")
+        return
     media = f"/media/videos/{video['id']}"
-    verdicts = list(_look_at_outputs(watcher, media))
+    yield from _look_at_outputs(watcher, media)
     check = watcher.json(f"/api/videos/{video['id']}/confidentiality-check")
     for segment in check["segments"] if check else ():
         start, end = segment_times(segment)
         print(f"  {clock(start)}-{clock(end)}  {segment['severity']:<7} {segment['category']:<16} {segment['reason']}")
     truth = json.loads((SAMPLES / f"{clip}.spoken.json").read_text())
-    verdicts += judge(truth, video=video, check=check, captions=watcher.text(f"{media}/captions_vtt"))
-    return [told(verdict) for verdict in verdicts]
+    yield from judge(truth, video=video, check=check, captions=watcher.text(f"{media}/captions_vtt"))
 
 
 def _took(step: Mapping[str, Any]) -> str:

@@ -37,7 +37,8 @@ def judge(stage: Stage, watched: dict[str, Any]) -> Iterator[Verdict]:
     _write(page, price=89, visitors=12)
     again = stage.job(stage.watcher.send(f"/v1/competitors/{watched['id']}/read")["id"])
     yield Verdict(
-        again["status"] == "succeeded" and not _changes(stage), "another count of visitors and another time are no change"
+        again["status"] == "succeeded" and not _changes(stage),
+        f"another count of visitors and another time are no change {_told(stage)}",
     )
     _write(page, price=79, visitors=13)
     stage.job(stage.watcher.send(f"/v1/competitors/{watched['id']}/read")["id"])
@@ -49,3 +50,7 @@ def judge(stage: Stage, watched: dict[str, Any]) -> Iterator[Verdict]:
 def _changes(stage: Stage) -> list[dict[str, Any]]:
     items: list[dict[str, Any]] = stage.watcher.json("/v1/competitors/changes?only_new=true")["items"]
     return items
+
+
+def _told(stage: Stage) -> list[str]:
+    return [change["summary"] for change in _changes(stage)]
