@@ -5,9 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
-from typing import Any
+from typing import Any, Protocol
 
+from api_stub.cli.demo import accounts
+from api_stub.cli.demo.cloud import Cloud
 from api_stub.cli.demo.judge import Verdict
 from api_stub.cli.demo.paths import coach, competitors, from_url, operators, publishing, watched_folder
 from api_stub.cli.demo.platform import platform
@@ -19,7 +20,28 @@ from core.errors import AskStephenError
 from twins.running import Twins
 from twins.samples import put_samples
 
-_PATHS = (watched_folder, from_url, competitors, coach, operators, publishing)
+
+class _Path(Protocol):
+    """What `begin` gives `judge` gets, once all have begun."""
+
+    @property
+    def TITLE(self) -> str: ...  # noqa: N802  (modules have it)
+
+    def begin(self, stage: Stage, /) -> Any: ...  # noqa: ANN401
+
+    def judge(self, stage: Stage, begun: Any, /) -> Iterator[Verdict]: ...  # noqa: ANN401
+
+
+_PATHS: tuple[_Path, ...] = (
+    watched_folder,
+    from_url,
+    Cloud("google_drive", "drive", "a video in Google Drive"),
+    Cloud("dropbox", "dropbox", "a video in Dropbox"),
+    competitors,
+    coach,
+    operators,
+    publishing,
+)
 _BAD_EVERY, _SEED = 10, 7
 
 
@@ -60,7 +82,7 @@ def _stage(folder: Path, home: Path) -> Iterator[Stage]:
             yield Stage(Watcher(link), twins, home, site, site_url)
 
 
-_SETTINGS: Mapping[str, str] = {"GUARD_ALLOWED": "127.0.0.1"}
+_SETTINGS: Mapping[str, str] = {**accounts.SETTINGS, "GUARD_ALLOWED": "127.0.0.1"}
 
 
 @contextmanager
@@ -70,7 +92,7 @@ def _calm() -> Iterator[list[str]]:
 
 def _go(stage: Stage) -> Iterator[_Gone]:
     """Begin all, so that they stand in each other's way as they would; then look at one after the other."""
-    began: list[tuple[ModuleType, Any, AskStephenError | None]] = []
+    began: list[tuple[_Path, Any, AskStephenError | None]] = []
     for path in _PATHS:
         say(f"begin: {path.TITLE}")
         try:
@@ -81,7 +103,7 @@ def _go(stage: Stage) -> Iterator[_Gone]:
         yield _judge(stage, path, begun, failure)
 
 
-def _judge(stage: Stage, path: ModuleType, begun: Any, failure: AskStephenError | None) -> _Gone:  # noqa: ANN401  (its `begin`'s)
+def _judge(stage: Stage, path: _Path, begun: Any, failure: AskStephenError | None) -> _Gone:  # noqa: ANN401  (its `begin`'s)
     print(f"\n{path.TITLE}", flush=True)
     since = time.monotonic()
     verdicts: list[Verdict] = []

@@ -3,14 +3,16 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from api_stub.cli.demo.accounts import connect
 from api_stub.cli.demo.judge import Verdict
 from api_stub.cli.demo.stage import Stage
 
 TITLE = "publishing: public only where the check passed"
 
 
-def begin(_stage: Stage) -> None:
-    """Nothing: the videos are of other paths."""
+def begin(stage: Stage) -> None:
+    """Connect the account of YouTube; the videos are of other paths."""
+    connect(stage, "youtube")
 
 
 def judge(stage: Stage, _begun: None) -> Iterator[Verdict]:
