@@ -24,6 +24,7 @@ _MASKS: Sequence[tuple[re.Pattern[str], str]] = tuple(
         (r"\b\d{1,2}:\d\d(?::\d\d)?(?: ?[ap]\.?m\b\.?)?", "<time>"),
         (r"(?:©|\(c\)|copyright)[\s\w,.-]{0,12}?\d{4}(?:\s*[-\u2013]\s*\d{4})?", "<copyright>"),
         (rf"\b\d[\d,. ]*[km]?\+? {_COUNTED}\b", "<count>"),
+        (rf"\b{_COUNTED}(?: (?:today|yesterday|online|so far|this (?:week|month|year)))?: ?\d[\d,. ]*[km]?\b", "<count>"),
         (r"\[email[\s\xa0]protected\]", "<email>"),
         (
             r"\b(?=[\w-]*\d)(?=[\w-]*[a-z])[\w-]{20,}\b|\b[0-9a-f]{12,}\b|\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b",

@@ -62,6 +62,7 @@ def test_facts_that_changed_are_named(before: str, after: str, kind: str):
     [
         ("<p>Last seen 3 minutes ago by Bela</p>", "<p>Last seen 2 hours ago by Bela</p>"),
         ("<p>Trusted by 1,204 customers today</p>", "<p>Trusted by 1,317 customers today</p>"),
+        ("<p>Visitors today: 11. Page made at 12:00:11.</p>", "<p>Visitors today: 12. Page made at 12:00:12.</p>"),
         ("<p>This page was rendered at 2026-11-24 10:00:03</p>", "<p>This page was rendered at 2026-11-25 08:12:59</p>"),
         ("<p>Request 9f86d081884c7d659a2f</p>", "<p>Request 2c26b46b68ffc68ff99b</p>"),
         ("<p>It\u2019s \u201cgood\u201d work \u2013 all day</p>", '<p>It\'s "good" work - all day</p>'),
