@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from api_stub.cli.demo import accounts
 from api_stub.cli.demo.cloud import Cloud
 from api_stub.cli.demo.judge import Verdict
-from api_stub.cli.demo.paths import coach, competitors, from_url, operators, publishing, watched_folder
+from api_stub.cli.demo.paths import coach, competitors, from_url, leads, operators, publishing, watched_folder
 from api_stub.cli.demo.platform import platform
 from api_stub.cli.demo.saying import say, told
 from api_stub.cli.demo.stage import Stage, serve_site
@@ -37,6 +37,7 @@ _PATHS: tuple[_Path, ...] = (
     from_url,
     Cloud("google_drive", "drive", "a video in Google Drive"),
     Cloud("dropbox", "dropbox", "a video in Dropbox"),
+    leads,
     competitors,
     coach,
     operators,
