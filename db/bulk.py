@@ -79,7 +79,7 @@ def preview(session: Session, deed: Deed, wanted: Wanted, *, as_of: datetime | N
     for row in counts:
         pipelines[row.pipeline] = pipelines.get(row.pipeline, 0) + row.found
     examples = text(f"""
-        SELECT id, pipeline, owner_id, subject, status, error, created_at FROM jobs.jobs WHERE {where} ORDER BY id DESC LIMIT :limit
+        SELECT id, pipeline, owner_id, subject, status, error, created_at, finished_at FROM jobs.jobs WHERE {where} ORDER BY id DESC LIMIT :limit
     """)  # noqa: S608  (constants)
     return Preview(
         as_of,

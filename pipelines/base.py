@@ -250,7 +250,8 @@ def validated(pipeline: Pipeline, args: Mapping[str, object]) -> Mapping[str, An
 def settle(session: Session, pipeline_of: Mapping[UUID, str]) -> None:
     """Let the pipelines of these jobs, and the hooks of their batches, follow them; for `Database(settle=…)`.
 
-    What goes wrong there does not undo the move, unless the whole transaction may do well later (a deadlock).
+    What goes wrong there, a mistake in our own code too, undoes neither the move nor those of other jobs in this transaction,
+    unless the whole transaction may do well later (a deadlock).
     """
     for job_id, name in sorted(pipeline_of.items()):
         if (pipeline := find_pipelines().get(name)) and pipeline.follow:
@@ -271,7 +272,7 @@ def _follow(session: Session, job_id: UUID, follow: Callable[[Session, RowMappin
             follow(session, job)
     except OperationalError:
         raise
-    except (AskStephenError, SQLAlchemyError):
+    except Exception:  # noqa: BLE001  (what a pipeline does beside a job may not hold up the others)
         _log.exception("job.not_followed", job_id=str(job_id), pipeline=job["pipeline"])
 
 

@@ -1,16 +1,20 @@
+from dataclasses import dataclass
 from uuid import UUID
 
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from sqlalchemy import text
+from sqlalchemy import RowMapping, text
+from sqlalchemy.orm import Session
 
 from core.ids import new_id
 from db import api_keys, jobs, operators, search, status
 from db.engine import Database
 from db.permissions import OPERATOR_DEEDS, OperatorDeed, OperatorRole
+from pipelines import self_check
+from pipelines.base import Pipeline
 from scheduler.retention import Retention
-from testkit import Worker
+from testkit import Worker, registered
 from tests.api_stub.conftest import bearer, is_problem
 from tests.api_stub.operating import break_job, make_job, make_user, status_of
 from tests.db.test_archive import REST, succeeded
@@ -144,6 +148,24 @@ def test_all_that_match_are_cancelled_but_not_what_came_after_the_preview(client
     [action] = client.get("/ops/actions").json()["items"]
     assert (action["operator"], action["action"], action["target"]) == (owner, "bulk_cancel", "1 jobs")
     assert (action["detail"]["reason"], action["detail"]["wanted"]) == ("it was mended", {"owner": "bela"})
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """No arguments."""
+
+
+def stumble(_session: Session, job: RowMapping) -> None:
+    if job["subject"] == "odd":
+        raise KeyError("no such key")
+
+
+def test_a_mistake_in_what_follows_one_job_holds_up_none(client: TestClient, database: Database, owner: str):
+    with registered(Pipeline("stumbles", Nothing, self_check.PIPELINE.steps, follow=stumble)):
+        made = [make_job(database, owner, pipeline="stumbles", subject=subject) for subject in ("a", "odd", "b")]
+        shown = preview(client, "cancel", pipeline="stumbles")
+        assert do(client, "cancel", shown["as_of"], pipeline="stumbles").json()["done"] == 3
+    assert [status_of(database, one) for one in made] == ["cancelled"] * 3
 
 
 def run(worker: Worker, job_id: str) -> None:
