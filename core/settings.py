@@ -150,6 +150,24 @@ class Settings(BaseSettings):
         SecretStr(""), description="Key of the Google Cloud project, for Places. Google limits what of its answers may be kept."
     )
 
+    # Messages to users
+    tell_by: Literal["auto", "webhook", "email", "outbox"] = Field(
+        "auto",
+        description="How users are told of new leads and of changes: webhook, email, or outbox (files in the folder `outbox` of the "
+        "home). auto: the first of them that is configured.",
+    )
+    tell_webhook_url: SecretStr = Field(
+        SecretStr(""), description="Address that gets every user's messages by POST, signed as Standard Webhooks says."
+    )
+    tell_webhook_secret: SecretStr = Field(
+        SecretStr(""), description="The secret that they are signed with: whsec_ and at least 24 random bytes in base64."
+    )
+    smtp_url: SecretStr = Field(
+        SecretStr(""),
+        description="Mail server: smtp://user:password@host:587 (with STARTTLS) or smtps://…. E-mail goes to each user's own address.",
+    )
+    smtp_from: str = Field("", description="Address that e-mail comes from.")
+
     # Guard
     guard_allowed: str = Field(
         "",

@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
 from db.base.competitors import Severity, SnapshotSource, competitor_changes, competitor_snapshots
-from db.base.rows import find_row, get_row, insert_row, list_rows, update_row
+from db.base.rows import MOST, find_row, get_row, insert_row, list_rows, update_row
 from db.leads.clients import insert_of_client
 
 
@@ -72,6 +72,11 @@ def list_readings(
 def has_changes(session: Session, snapshot_id: int) -> bool:
     """Tell whether changes were kept that this reading showed."""
     return find_row(session, competitor_changes, competitor_changes.c.after_snapshot_id == snapshot_id) is not None
+
+
+def list_changes_of(session: Session, snapshot_id: int) -> list[RowMapping]:
+    """What a reading showed, newest first."""
+    return list_rows(session, competitor_changes, competitor_changes.c.after_snapshot_id == snapshot_id, limit=MOST)
 
 
 def list_competitors(session: Session, client_id: int) -> list[RowMapping]:

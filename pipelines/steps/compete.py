@@ -12,13 +12,14 @@ from core.storage import Storage
 from db import competitors, watched
 from db.base.competitors import Severity, SnapshotSource
 from db.competitors import Change, Reading
-from pipelines.base import step
+from pipelines.base import enqueue, step
 from pipelines.competitors.compare import blocks_of, compare
 from pipelines.competitors.outcome import Outcome, by_content, by_status, sentence, words
 from pipelines.context import Context
 from pipelines.providers.web import Page, fetch_page, read
 
 _REMEMBERED = 8  # good readings that noise is learned from
+GRAVE = (Severity.HIGH, Severity.MEDIUM)  # what is told at once
 _BELIEVED_AFTER = 3  # readings in a row: then a page that shrank is what it is
 
 
@@ -128,6 +129,10 @@ def find_changes(ctx: Context) -> object:
             competitors.insert_changes(
                 session, changes, before_snapshot_id=baseline_id, after_snapshot_id=snapshot_id, user_id=ctx.held.owner_id
             )
+            if result["gravest"] in GRAVE:
+                # A job of its own: a way to tell that is away must not hold back the next reading.
+                args = {"snapshot_id": snapshot_id, "name": competitor["name"]}
+                enqueue(session, "competitor_alert", args, owner_id=ctx.held.owner_id, subject=f"competitor:{competitor['id']}")
     return result
 
 

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from core.settings import settings
 from db.base.leads import LeadType
 from db.leads import clients, searches
-from pipelines.base import step
+from pipelines.base import enqueue, step
 from pipelines.context import Context
 from pipelines.leads.judge import list_queries
 from pipelines.leads.keeping import keep
@@ -74,4 +74,13 @@ def absorb(ctx: Context) -> object:
         searches.complete_search(session, search_id, kept)
         new = [one["leadId"] for one in kept if one["isNew"]]
         result |= {"leads": len(kept), "new": len(new)}
+        if new and ctx.args["search_id"] is None:  # nobody waits for it
+            # A job of its own: a way to tell that is away must not hold the search, nor the schedule's next one.
+            enqueue(
+                session,
+                "lead_digest",
+                {"search_id": search_id},
+                owner_id=ctx.held.owner_id,
+                subject=clients.subject(search["client_id"]),
+            )
     return result

@@ -12,7 +12,7 @@ from db.base.competitors import SnapshotSource
 from db.leads import clients
 from pipelines import competitor_diff
 from pipelines.providers.web import fetch_page, pace, robots
-from testkit import Worker
+from testkit import Worker, assert_enqueued
 from tests.sites import Handler, say, site
 from twins.running import Twins
 
@@ -228,3 +228,18 @@ def test_a_channel_of_youtube_is_followed_by_its_feed(
     monkeypatch.undo()
     for cached in (settings, policy.get_guard):
         cached.cache_clear()
+
+
+def test_a_price_is_told_at_once_and_other_words_are_not(
+    read_again: Callable, shop: tuple[Site, str], worker: Worker, owner: str
+):
+    shop[0].shows()
+    read_again()
+    shop[0].shows(text=TEXT + "We have moved to a larger house near the river, where everybody is welcome to visit us.")
+    assert len(read_again()) == 1
+    with worker.database.tenant(owner) as session:
+        assert_enqueued(session, "competitor_alert", count=0)
+    shop[0].shows("$25")
+    read_again()
+    with worker.database.tenant(owner) as session:
+        assert_enqueued(session, "competitor_alert", args={"name": "Ada"}, count=1)
