@@ -20,16 +20,18 @@ from sqlalchemy import text
 
 from api_stub.app import create_app
 from core.local_stack.servers import Servers
+from core.log import configure_log
 from core.settings import Settings
 from core.storage import FolderStorage
-from db import api_keys, jobs, migrations, users
+from db import api_keys, migrations, users
 from db.engine import Database
 
 ID = "CAST(lpad(to_hex(CAST(extract(epoch FROM at) * 1000 AS bigint)), 12, '0') || '70008000' || lpad(to_hex(n), 12, '0') AS uuid)"
+# One a second, the newest first: the first ones are still hot, those after them archived.
 FINISHED = f"""
 SELECT {ID} AS id, n, at, n % 50 = 0 AS broke, 'owner' || (1 + n % 200) AS owner_id,
     (ARRAY['ingest', 'publish', 'lead_search', 'coach'])[1 + n % 4] AS pipeline
-FROM (SELECT n, now() - n * interval '1 second' AS at FROM generate_series(1, :number) n) made
+FROM (SELECT n, now() - n * interval '1 second' AS at FROM generate_series(CAST(:first AS integer), CAST(:last AS integer)) n) made
 """
 FILL = (
     "INSERT INTO public.users (id, email) SELECT 'owner' || n, n || '@example.com' FROM generate_series(1, 200) n",
@@ -47,14 +49,20 @@ FILL = (
     FROM jobs.jobs
     """,
 )
+# Documents as `db/jobs/archive.py` writes them: whole rows, those of the newest hot job with each job's own values put in.
 ARCHIVE = f"""
 INSERT INTO jobs.archived_jobs (id, owner_id, pipeline, subject, status, finished_at, job, steps, attempts, logs)
-SELECT id, owner_id, pipeline, 'video:' || n, CASE WHEN broke THEN 'failed' ELSE 'succeeded' END, at,
-    jsonb_build_object('id', id, 'args', jsonb_build_object('video_id', n, 'name', 'film ' || n), 'created_at', at, 'version', 3,
-        'error', CASE WHEN broke THEN 'file ' || n || ' cannot be read' END), jsonb_build_array(jsonb_build_object('id', id, 'name', 'fetch', 'part', 0, 'after',
-        CAST('[]' AS jsonb), 'queue', 'io', 'attempt', 1, 'max_attempts', 5, 'deaths', 0, 'claimed_at', at, 'finished_at', at, 'job_id', id,
-        'status', 'succeeded', 'result', jsonb_build_object('key', md5(CAST(n AS text)), 'bytes', n))), '[]', '[]'
-FROM (SELECT CAST(overlay(CAST(f.id AS text) placing '9' from 20 for 1) AS uuid) AS id, f.n + :hot AS n, f.at - interval '30 days' AS at, broke, owner_id, pipeline FROM ({FINISHED}) f) old
+SELECT f.id, f.owner_id, f.pipeline, 'video:' || n, said.status, at + interval '5 s',
+    like_this.job || jsonb_build_object('id', f.id, 'args', jsonb_build_object('video_id', n, 'name', 'film ' || n), 'owner_id', f.owner_id,
+        'pipeline', f.pipeline, 'subject', 'video:' || n, 'created_at', at, 'finished_at', at + interval '5 s', 'status', said.status,
+        'error', said.error),
+    jsonb_build_array(like_this.step || jsonb_build_object('id', gen_random_uuid(), 'job_id', f.id, 'owner_id', f.owner_id,
+        'pipeline', f.pipeline, 'status', said.status, 'error', said.error, 'claimed_at', at, 'finished_at', at + interval '5 s',
+        'result', jsonb_build_object('key', md5(CAST(n AS text)), 'bytes', n))), '[]', '[]'
+FROM ({FINISHED}) f,
+    LATERAL (SELECT CASE WHEN broke THEN 'failed' ELSE 'succeeded' END AS status,
+        CASE WHEN broke THEN 'file ' || n || ' cannot be read' END AS error) said,
+    (SELECT to_jsonb(j) AS job, to_jsonb(s) AS step FROM jobs.jobs j JOIN jobs.job_steps s ON s.job_id = j.id ORDER BY j.id DESC LIMIT 1) like_this
 """
 WAITING = f"""
 WITH new AS (INSERT INTO jobs.jobs (id, pipeline, owner_id, args, subject, created_at)
@@ -77,6 +85,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a twentieth of the jobs")
     parser.add_argument("--data", help="not used")
+    configure_log(level="warning")
     part = 20 if parser.parse_args(arguments).quick else 1
     with tempfile.TemporaryDirectory(prefix="askstephen-dashboard-") as folder:
         Path(folder).chmod(0o711)
@@ -91,10 +100,9 @@ def fill(database: Database, finished: int, waiting: int) -> None:
     hot = finished // 3
     with database.engine.begin() as connection:
         for statement in FILL:
-            connection.execute(text(statement), {"number": hot} if ":number" in statement else {})
-        months = text("SELECT jobs.make_archive_month(now() - n * interval '1 month') FROM generate_series(0, 6) n")
-        connection.execute(months)
-        connection.execute(text(ARCHIVE), {"number": finished - hot, "hot": hot})
+            connection.execute(text(statement), {"first": 1, "last": hot} if ":last" in statement else {})
+        connection.execute(text("SELECT jobs.make_archive_month(now() - n * interval '1 month') FROM generate_series(0, 1) n"))
+        connection.execute(text(ARCHIVE), {"first": hot + 1, "last": finished})
         connection.execute(text(WAITING), {"number": waiting})
         connection.execute(text(RUN))
     with database.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
@@ -145,7 +153,6 @@ def measure(database: Database, folder: Path) -> dict[str, object]:
         key = api_keys.insert_api_key(session, user_id=owner, name="bench")
         count = session.scalar(text("SELECT count(*) FROM jobs.jobs"))
         archived = session.scalar(text("SELECT count(*) FROM jobs.archived_jobs"))
-        jobs.list_limits(session)
     config = Settings(local_mode=True, redis_url="", watch_owner="", _env_file=None)
     app = create_app(database, FolderStorage(folder / "storage"), config)
     shown: dict[str, dict[str, float]] = {}

@@ -5,12 +5,13 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from api_stub import ops_jobs
 from api_stub.auth import DatabaseHere, User
 from api_stub.dashboard import competitors_page, jobs_pages, platform_pages, queries, schema_page, video_page, words_pages
+from api_stub.dashboard.menu import keep_menu
 from api_stub.dashboard.rendering import render
 from api_stub.dashboard.timeline import timeline
 from api_stub.jobs import cancel, read_any_job, read_job, retry
@@ -24,7 +25,7 @@ from db.why import tell_breaker
 from pipelines.base import enqueue
 
 _JOBS, _LIVE_JOBS, _VIDEOS = 20, 20, 12
-router = APIRouter(include_in_schema=False)
+router = APIRouter(include_in_schema=False, dependencies=[Depends(keep_menu)])
 router.include_router(jobs_pages.router)
 router.include_router(platform_pages.router)
 router.include_router(video_page.router)

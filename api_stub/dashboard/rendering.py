@@ -3,13 +3,18 @@
 import json
 import math
 import shlex
+from calendar import day_name
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from fastapi import Request
 from fastapi.responses import Response
 from fastapi.templating import Jinja2Templates
 from markupsafe import Markup
+
+from db.schedule_rules import RuleKind
 
 _templates = Jinja2Templates(directory=Path(__file__).parent / "templates")
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
@@ -33,10 +38,14 @@ def span(seconds: float) -> str:
         return f"{max(0.0, math.floor(seconds * 10) / 10):.1f} s"
     whole = int(seconds)
     if whole < _HOUR:
-        return f"{whole // _MINUTE} min {whole % _MINUTE} s"
+        return _two(whole // _MINUTE, "min", whole % _MINUTE, "s")
     if whole < _DAY:
-        return f"{whole // _HOUR} h {whole % _HOUR // _MINUTE} min"
-    return f"{whole // _DAY} d {whole % _DAY // _HOUR} h"
+        return _two(whole // _HOUR, "h", whole % _HOUR // _MINUTE, "min")
+    return _two(whole // _DAY, "d", whole % _DAY // _HOUR, "h")
+
+
+def _two(more: int, unit: str, less: int, smaller: str) -> str:
+    return f"{more} {unit} {less} {smaller}" if less else f"{more} {unit}"
 
 
 def took(start: datetime | None, end: datetime | None) -> str:
@@ -69,6 +78,19 @@ def words(name: str) -> str:
     return name.replace("_", " ")
 
 
+def repeats(rule: Mapping[str, Any]) -> str:
+    """How a schedule's rule (`db.schedule_rules`) repeats: `every 3 days at 09:00`."""
+    at = f"at {rule['hour']:02}:{rule['minute']:02}"
+    match rule["kind"]:
+        case RuleKind.WEEKLY:
+            return f"every {day_name[rule['weekday'] - 1]} {at}"
+        case RuleKind.MONTHLY:
+            return f"on day {rule['day']} of every month {at}"
+    if rule.get("minutes"):
+        return f"every {span(60 * rule['minutes'])}"
+    return f"every {rule['days']} days {at}" if rule["days"] > 1 else f"every day {at}"
+
+
 def stamp(value: datetime | None) -> Markup:
     """A moment as an element: in UTC, which scripts turn into the viewer's zone; the exact one as its title."""
     if value is None:
@@ -86,6 +108,6 @@ def curl(request: Request, method: str, path: str, body: object = None) -> str:
     return f"{line} {shlex.join(['-H', 'Content-Type: application/json', '-d', json.dumps(body, default=str)])}"
 
 
-for _filter in (stamp, moment, span, film_clock, size, percent, words):
+for _filter in (stamp, moment, span, film_clock, size, percent, words, repeats):
     _templates.env.filters[_filter.__name__] = _filter
 _templates.env.globals.update(took=took, curl=curl)

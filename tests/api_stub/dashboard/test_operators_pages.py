@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import text
 
 from core.ids import new_id
 from db import api_keys, jobs, operators, schedules
@@ -172,3 +173,30 @@ def test_others_may_not_look(stranger: TestClient, bela: str, full: dict[str, st
     for address in addresses(full)[1:]:
         assert stranger.get(address, headers=bearer(bela)).status_code in {403, 404}, address
     assert "Needs a person" not in stranger.get("/", headers=bearer(bela)).text
+
+
+def menu(page: str) -> list[str]:
+    [nav] = re.findall(r"<nav.*?</nav>", page, re.DOTALL)
+    return re.findall(r'<a href="([^"]+)"', nav)
+
+
+@pytest.mark.parametrize("role", [None, *OperatorRole])
+@pytest.mark.parametrize("product", ["user", "pickone"])
+def test_the_menu_has_the_pages_that_its_reader_may_open_and_no_others(
+    stranger: TestClient,  # noqa: F811
+    bela: str,  # noqa: F811
+    database: Database,
+    role: OperatorRole | None,
+    product: str,
+):
+    with database.jobs() as session:
+        session.execute(text("UPDATE users SET role = :role WHERE id = 'bela'"), {"role": product})
+        operators.set_role(session, "bela", role, added_by="tests")
+    stranger.cookies.clear()
+    shown = menu(stranger.get("/", headers=bearer(bela)).text)
+    everything = [*LISTS, "/competitors", "/search", "/coach"]
+    assert set(shown) == {page for page in everything if stranger.get(page, headers=bearer(bela)).status_code == 200}
+    refused = stranger.get("/jobs/bulk", headers=bearer(bela) | {"Accept": "text/html"})
+    assert refused.status_code in {403, 422}
+    assert menu(refused.text) == shown
+    assert "<nav" not in stranger.get("/", headers={"Accept": "text/html"}).text
