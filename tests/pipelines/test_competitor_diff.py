@@ -1,5 +1,7 @@
 import gzip
+import time
 from collections.abc import Callable, Iterator
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler
 
 import pytest
@@ -243,3 +245,10 @@ def test_a_price_is_told_at_once_and_other_words_are_not(
     read_again()
     with worker.database.tenant(owner) as session:
         assert_enqueued(session, "competitor_alert", args={"name": "Ada"}, count=1)
+
+
+@pytest.mark.parametrize(("seconds", "is_kept"), [(0, False), (50, False), (70, True)])
+def test_a_page_changed_a_moment_ago_is_read_whole_the_next_time(shop: tuple[Site, str], seconds: int, is_kept: bool):
+    changed = formatdate(time.time() - seconds, usegmt=True)
+    shop[0].shows(Last_Modified=changed)
+    assert fetch_page(shop[1], guard=GUEST).last_modified == (changed if is_kept else None)

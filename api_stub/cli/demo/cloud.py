@@ -2,11 +2,13 @@
 
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from api_stub.cli.demo.accounts import connect, connection_of
 from api_stub.cli.demo.judge import Verdict
 from api_stub.cli.demo.stage import Stage
+from core.errors import Misconfigured
 from pipelines.providers.sample import SAMPLES
 from twins.files import put_file
 
@@ -29,9 +31,16 @@ class Cloud:
         connection_id = connection_of(stage, self.provider)
         stage.watcher.send(f"/v1/connections/{connection_id}/select-folder", {"name": "Everything"})
         shutil.copyfile(SAMPLES / "clear.mp4", stage.home.parent / self._file_name)
-        put_file(stage.twins, self.twin, stage.home.parent / self._file_name)
+        stage.until(lambda: self._put(stage), f"{self._file_name} in {self.twin}", seconds=60)
         stage.watcher.send(f"/v1/connections/{connection_id}/sync")
         return connection_id
+
+    def _put(self, stage: Stage) -> bool | None:
+        """Whether the file is there now; an upload may be spoilt."""
+        with suppress(Misconfigured):
+            put_file(stage.twins, self.twin, stage.home.parent / self._file_name)
+            return True
+        return None
 
     def judge(self, stage: Stage, _connection_id: int) -> Iterator[Verdict]:
         """It came, once, whole."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 from core.errors import Transient
@@ -14,6 +15,7 @@ from pipelines.providers.web.pace import take_turn
 _LIMIT_BYTES = 5_000_000
 _LONGEST_WAIT_SECONDS = 3600
 _LATER = {429, 503}
+_OLD_ENOUGH = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +61,18 @@ def fetch_page(url: str, *, etag: str | None = None, last_modified: str | None =
         answer.body,
         _encoding(answer.headers),
         answer.headers.get("etag"),
-        answer.headers.get("last-modified"),
+        _trusted_date(answer.headers),
     )
+
+
+def _trusted_date(headers: Mapping[str, str]) -> str | None:
+    """When the page was last changed, unless that may have happened again within the same second (RFC 9110, 8.8.2.2)."""
+    try:
+        changed = parsedate_to_datetime(headers["last-modified"])
+        is_old = parsedate_to_datetime(headers["date"]) - changed >= _OLD_ENOUGH
+    except (KeyError, ValueError, TypeError):  # absent, no date, or one of two without a zone
+        return None
+    return headers["last-modified"] if is_old else None
 
 
 def _check_for_later(answer: Answer) -> None:
