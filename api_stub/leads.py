@@ -1,21 +1,27 @@
 """/api/leads: the businesses that leads are looked for, and their searches, as earlier clients know them."""
 
+import asyncio
 from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
 from pydantic import Field
+from sqlalchemy import RowMapping
 
-from api_stub.auth import Asker, DatabaseHere, in_area
+from api_stub.auth import Asker, DatabaseHere, SettingsHere, in_area
 from api_stub.contract import Id, Sent, Shown, Success
-from db.base.leads import ClientType, LeadType
+from db.base.leads import AnalysisStatus, ClientType, LeadType
 from db.base.rows import MOST
+from db.engine import Database
 from db.leads import clients, searches
 from db.permissions import Area
+from pipelines import lead_swot
 from pipelines.base import enqueue
 
 router = APIRouter(prefix="/api/leads", tags=["leads"])
 _Asker = Annotated[Asker, Depends(in_area(Area.LEADS))]
+_LOOK_SECONDS = 0.1
+_ENDED = {AnalysisStatus.COMPLETED, AnalysisStatus.ERROR}
 _Words = Annotated[str, Field(min_length=1, max_length=500)]
 _Optional = Annotated[str | None, Field(max_length=2000)]
 
@@ -81,6 +87,26 @@ class NewSearch(Sent):
     verify_emails: bool = False
 
 
+class Analysis(Shown):
+    """Strengths, weaknesses, opportunities and threats as leads tell them, and what said so."""
+
+    id: int
+    user_id: str
+    client_id: Annotated[int, Field(serialization_alias="clientBusinessId")]
+    strengths: list[dict[str, Any]] | None
+    weaknesses: list[dict[str, Any]] | None
+    opportunities: list[dict[str, Any]] | None
+    threats: list[dict[str, Any]] | None
+    summary: str | None
+    model_used: str | None
+    leads_analyzed: int | None
+    status: str
+    error_message: str | None
+    completed_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+
 class Begun(Shown):
     """A search that was begun."""
 
@@ -137,3 +163,33 @@ def post_lead_search(client_id: Id, asker: _Asker, database: DatabaseHere, new: 
         args = {"client_id": client_id, "search_id": row["id"]}
         enqueue(session, "lead_search", args, owner_id=asker.id, subject=clients.subject(client_id))
     return Begun(message="The search has been started.", search_id=row["id"], status=row["status"])
+
+
+@router.get("/clients/{client_id}/swot")
+def list_client_analyses(client_id: Id, asker: _Asker, database: DatabaseHere) -> list[Analysis]:
+    """Its analyses, newest first."""
+    with database.tenant(asker.id) as session:
+        clients.get_client(session, client_id)
+        return [Analysis.model_validate(dict(row)) for row in searches.list_analyses(session, client_id, limit=MOST)]
+
+
+@router.post("/clients/{client_id}/swot")
+async def post_client_analysis(client_id: Id, asker: _Asker, database: DatabaseHere, config: SettingsHere) -> Analysis:
+    """A new analysis of its leads, waited for as the coach is; what takes longer is told as pending, and listed when it has ended."""
+    row = await asyncio.to_thread(_start_analysis, database, asker.id, client_id)
+    for _ in range(int(config.coach_wait_seconds / _LOOK_SECONDS)):
+        if row["status"] in _ENDED:
+            break
+        await asyncio.sleep(_LOOK_SECONDS)
+        row = await asyncio.to_thread(_get_analysis, database, asker.id, row["id"])
+    return Analysis.model_validate(dict(row))
+
+
+def _start_analysis(database: Database, user: str, client_id: int) -> RowMapping:
+    with database.tenant(user) as session:
+        return lead_swot.start(session, client_id, user_id=user)
+
+
+def _get_analysis(database: Database, user: str, analysis_id: int) -> RowMapping:
+    with database.tenant(user) as session:
+        return searches.get_analysis(session, analysis_id)

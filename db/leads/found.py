@@ -110,13 +110,13 @@ def _upsert(session: Session, values: Mapping[str, Any]) -> int:
     return int(lead_id or 0)
 
 
-def list_known(session: Session, client_id: int) -> list[RowMapping]:
-    """Every lead of a client, with what it is recognised by."""
-    columns = [business_leads.c[name] for name in _RECOGNISED]
-    return list(session.execute(select(*columns).where(business_leads.c.client_id == client_id).order_by("id")).mappings())
-
-
 _RECOGNISED = ("id", "title", "place_id", "address", "city", "state", "zip", "phone", "website", "raw_data")
+
+
+def list_known(session: Session, client_id: int, *, columns: Sequence[str] = _RECOGNISED) -> list[RowMapping]:
+    """Every lead of a client, with these columns: without any, what it is recognised by."""
+    wanted = [business_leads.c[name] for name in columns]
+    return list(session.execute(select(*wanted).where(business_leads.c.client_id == client_id).order_by("id")).mappings())
 
 
 def insert_found(session: Session, client: RowMapping, values: Mapping[str, Any], *, search_id: int) -> int:

@@ -97,6 +97,17 @@ def list_analyses(session: Session, client_id: int, *, before: int | None = None
     return list_rows(session, leads_swot_analyses, of_client, before=before, limit=limit)
 
 
+def get_analysis(session: Session, analysis_id: int) -> RowMapping:
+    """One analysis. Raises NotFound."""
+    return get_row(session, leads_swot_analyses, analysis_id)
+
+
+def begin_analysis(session: Session, analysis_id: int) -> RowMapping:
+    """It is being written now; one that was begun by a lost worker goes on. Raises NotFound, Refused where it has ended well."""
+    row = get_analysis(session, analysis_id)
+    return row if row["status"] == AnalysisStatus.GENERATING else move_analysis(session, analysis_id, AnalysisStatus.GENERATING)
+
+
 def move_analysis(session: Session, analysis_id: int, status: AnalysisStatus, **values: object) -> RowMapping:
     """Set the status and, with it, what came of it. Raises NotFound, Invalid, Refused where the status cannot follow."""
     require_only(

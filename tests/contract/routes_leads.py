@@ -5,8 +5,6 @@ from db.leads import clients
 from tests.contract.route import Arguments, Route, World, keys
 
 AWAITED: set[str] = {
-    "GET /leads/clients/:id/swot",
-    "POST /leads/clients/:id/swot",
     "POST /leads/webhook/results",
     "POST /intel/analyze",
     "POST /intel/callback",
@@ -23,6 +21,12 @@ SEARCH = keys(
     completedAt createdAt updatedAt
     """
 )
+ANALYSIS = keys(
+    """
+    id userId clientBusinessId strengths weaknesses opportunities threats summary modelUsed leadsAnalyzed status errorMessage
+    completedAt createdAt updatedAt
+    """
+)
 SENT = {"name": "Bakery", "address": "1 Mill Lane", "keyword": "bread", "city": "Springfield", "id": 3}
 
 
@@ -35,6 +39,12 @@ def a_client(world: World, owner: str) -> Arguments:
 def a_search(world: World, owner: str) -> Arguments:
     arguments = a_client(world, owner)
     world.insert(leads.leads_searches, owner, client_id=arguments["client_id"])
+    return arguments
+
+
+def an_analysis(world: World, owner: str) -> Arguments:
+    arguments = a_client(world, owner)
+    world.insert(leads.leads_swot_analyses, owner, client_id=arguments["client_id"])
     return arguments
 
 
@@ -70,4 +80,13 @@ ROUTES: list[Route] = [
         others=404,
         bad=(({"searchTypes": []}, 400), ({"searchTypes": ["lead"]}, 400)),
     ),
+    Route(
+        method="GET",
+        path="/api/leads/clients/{client_id}/swot",
+        arrange=an_analysis,
+        keys=ANALYSIS,
+        a_list=True,
+        others=404,
+    ),
+    Route(method="POST", path="/api/leads/clients/{client_id}/swot", arrange=a_client, keys=ANALYSIS, others=404),
 ]
