@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 from sqlalchemy import Connection, String, Table, text
 
-from db import jobs, schedules
+from db import api_keys, jobs, schedules
 from db.base import metadata
 from db.base.competitors import SnapshotSource
 from db.engine import Database
@@ -42,6 +42,7 @@ NAMED = {
     "change_id": "competitor_changes",
     "competitor_id": "competitors",
     "conversation_id": "conversations",
+    "key_id": "api_keys",
 }
 
 
@@ -143,6 +144,9 @@ def write_rows(connection: Connection, database: Database, user: str) -> Rows:
             steps=[jobs.NewStep("write_sample", "io")],
             subject=f"video:{ids['videos']}",
         )
+    with database.jobs() as session:
+        api_keys.insert_api_key(session, user_id=user, name=SECRET)
+        ids["api_keys"] = api_keys.list_api_keys(session, user_id=user)[-1]["id"]
     upload_id, batch_id = UUID(int=7), UUID(int=8)
     connection.execute(
         text("""
