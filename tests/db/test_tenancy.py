@@ -15,10 +15,11 @@ from pipelines import ingest
 from testkit import Worker
 from tests.conftest import admin_url, opened
 
-# What of the product the job core's role may read, each for a named query: sign-in, invitations, channels, OAuth, pruning.
+# What of the product the job core's role may read, each for a named query: sign-in, invitations, channels, OAuth, schedules, pruning.
 READ_BY_THE_CORE = {
     "companies",
     "company_memberships",
+    "leads_search_schedules",
     "oauth_states",
     "sessions",
     "user_channels",
