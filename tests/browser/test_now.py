@@ -101,7 +101,7 @@ def test_a_jobs_page_follows_it_to_its_end(page: Page, served: Served):
     job_id = self_check(served.worker.database)
     page.goto(f"/jobs/{job_id}")
     expect(page.locator("h1")).to_contain_text("queued")
-    served.worker.drain()
+    served.finish(job_id)
     expect(page.locator("h1")).to_contain_text("succeeded")
     expect(page.get_by_role("list", name="Log")).to_contain_text("storage gave back what was written")
     assert page.locator(".lane .bar.succeeded").count() == 2

@@ -161,7 +161,7 @@ def test_the_page_turns_to_the_player_when_the_ingest_ends(page: Page, served: S
     page.goto(f"/videos/{started.video_id}")
     expect(page.locator("main")).to_contain_text("The player appears here by itself")
     assert page.locator("#film").count() == 0
-    served.worker.drain()
+    served.finish(started.job_id)
     page.wait_for_selector("#film[data-plays=ladder]")
     assert "ready to edit" in title(page)
     assert page.evaluate("document.getElementById('main').dataset.events") is None
