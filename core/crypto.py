@@ -70,6 +70,10 @@ class KeyRing:
         sealed = _cipher(key).encrypt(nonce, text.encode(), place.bound)
         return ":".join((_VERSION, kid, _encode(nonce), _encode(sealed)))
 
+    def is_newest(self, sealed: str) -> bool:
+        """Whether it was sealed with the key that seals now."""
+        return sealed.startswith(f"{_VERSION}:{next(iter(self.keys))}:")
+
     def unseal(self, sealed: str, place: Place) -> str:
         """What was sealed there. Raises Misconfigured where its key is gone, Permanent where it is not what was written."""
         from cryptography.exceptions import InvalidTag

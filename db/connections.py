@@ -78,11 +78,19 @@ def get_tokens(
 ) -> tuple[RowMapping, str | None, str | None]:
     """The connection, its access and its refresh token. An earlier product kept them as they are."""
     row = get_row(session, of, connection_id)
-    opened = [
-        ring.unseal(row[name], _place(of, connection_id, name)) if (row[name] or "").startswith("v1:") else row[name]
-        for name in _TOKENS
-    ]
-    return row, opened[0], opened[1]
+    return row, _open(ring, row, "access_token", of), _open(ring, row, "refresh_token", of)
+
+
+def seal_anew(session: Session, ring: KeyRing, connection_id: int, of: Table = cloud_connections) -> int:
+    """How many of its tokens were not sealed with the newest key, and are now. Raises Misconfigured, Permanent."""
+    # Nobody renews them between our look and our word; a connection that is gone meanwhile has none.
+    row = session.execute(select(of).where(of.c.id == connection_id).with_for_update()).mappings().one_or_none()
+    older = [name for name in _TOKENS if row and row[name] and not ring.is_newest(row[name])]
+    if row and older:
+        opened = {name: _open(ring, row, name, of) for name in older}
+        sealed = {name: ring.seal(value, _place(of, connection_id, name)) for name, value in opened.items() if value}
+        update_row(session, of, connection_id, sealed)
+    return len(older)
 
 
 def end_connection(session: Session, connection_id: int, of: Table = cloud_connections) -> None:
@@ -138,6 +146,11 @@ def _has_google(session: Session, account_id: str | None) -> bool:
         if find_row(session, table, *same) is not None:
             return True
     return False
+
+
+def _open(ring: KeyRing, row: RowMapping, name: str, of: Table) -> str | None:
+    kept: str | None = row[name]
+    return ring.unseal(kept, _place(of, row["id"], name)) if kept and kept.startswith("v1:") else kept
 
 
 def _place(of: Table, connection_id: int, column: str) -> Place:

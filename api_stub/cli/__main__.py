@@ -37,7 +37,9 @@ def build_parser() -> argparse.ArgumentParser:
     start = add("up", up, "Start everything on this machine and print the dashboard's address. Ctrl-C stops it.")
     start.add_argument("--port", type=int, default=8000, help="port of the web page; 0 takes a free one (default: 8000)")
     look = add("doctor", doctor, "Tell what was found on this machine, what is missing and what to do, and try each engine.")
-    keys = add_key_words(add("key", list_keys, "Make, list and revoke API keys of a running installation."))
+    keys = add_key_words(
+        add("key", list_keys, "Make, list and revoke API keys of a running installation; seal its tokens anew.")
+    )
     for word in (start, look, *keys, add("link", link, "Print a new link that signs you in to a running dashboard.")):
         word.add_argument(
             "--home", type=Path, default=Path(".local"), help="folder for databases, files and logs (default: .local)"

@@ -1,19 +1,27 @@
-"""`key`: API keys of a running installation."""
+"""`key`: API keys of a running installation, and the key that seals its tokens."""
 
 import argparse
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from uuid import UUID
 
 from api_stub.cli.up import running_at
+from core.crypto import KeyRing
+from core.errors import Misconfigured
+from core.settings import Settings
 from db import api_keys, users
 from db.engine import Database
+from db.sealing import seal_tokens
+
+_MOST_DAYS = 3650
 
 
 def new_key(options: argparse.Namespace) -> int:
     """Make a key and show it, this once."""
+    expires_at = None if options.expires is None else datetime.now(UTC) + timedelta(days=options.expires)
     with _database(options) as database, database.jobs() as session:
         user_id = options.user or users.ensure_local_owner(session)
-        made = api_keys.insert_api_key(session, user_id=user_id, name=options.name)
+        made = api_keys.insert_api_key(session, user_id=user_id, name=options.name, scope=options.scope, expires_at=expires_at)
     print(made)
     return 0
 
@@ -24,7 +32,9 @@ def list_keys(options: argparse.Namespace) -> int:
         keys = api_keys.list_api_keys(session)
     for key in keys:
         ended = f"revoked {_day(key['revoked_at'])}" if key["revoked_at"] else f"last used {_day(key['last_used_at'])}"
-        print(f"{key['id']}  {key['hint']}…  {key['user_id']}  made {_day(key['created_at'])}, {ended}  {key['name']}")
+        until = f", until {_day(key['expires_at'])}" if key["expires_at"] else ""
+        made = f"made {_day(key['created_at'])}{until}, {ended}"
+        print(f"{key['id']}  {key['hint']}…  {key['scope']}  {key['user_id']}  {made}  {key['name']}")
     return 0
 
 
@@ -36,19 +46,53 @@ def revoke_key(options: argparse.Namespace) -> int:
     return 0
 
 
+def rotate(options: argparse.Namespace) -> int:
+    """Seal every kept token with the newest key. Raises Misconfigured where some cannot be opened."""
+    with _database(options) as database:
+        seal_kept(database, options.home)
+    return 0
+
+
+def seal_kept(database: Database, home: Path) -> None:
+    """Seal what is not sealed with the newest key, and tell how many. Raises Misconfigured where some cannot be opened."""
+    sealed = seal_tokens(database, KeyRing.of(Settings(askstephen_home=home.expanduser().absolute())))
+    print(f"{sealed.tokens} tokens are now sealed with the newest key.", flush=True)
+    if sealed.unopened:
+        raise Misconfigured("\n  ".join((f"{len(sealed.unopened)} accounts stay as they are:", *sealed.unopened)))
+
+
 def add_key_words(word: argparse.ArgumentParser) -> list[argparse.ArgumentParser]:
     """Add the words that follow `key`, and return them."""
-    words = word.add_subparsers(required=True, metavar="new|list|revoke")
+    words = word.add_subparsers(required=True, metavar="new|list|revoke|rotate")
     make = words.add_parser("new", help="make a key; it is shown once")
     make.add_argument("--name", required=True, help="what it is for")
     make.add_argument("--user", help="id of the user it acts as (default: this machine's owner)")
+    make.add_argument(
+        "--scope",
+        type=api_keys.Scope,
+        choices=list(api_keys.Scope),
+        default=api_keys.Scope.OPS,
+        help="(default: ops, everything)",
+    )
+    make.add_argument("--expires", type=_days, metavar="DAYS", help="how long it is good (default: until it is revoked)")
     make.set_defaults(function=new_key)
     show = words.add_parser("list", help="list all keys by their first characters")
     show.set_defaults(function=list_keys)
     revoke = words.add_parser("revoke", help="revoke a key")
     revoke.add_argument("id", type=UUID, help="as `key list` shows it")
     revoke.set_defaults(function=revoke_key)
-    return [make, show, revoke]
+    turn = words.add_parser(
+        "rotate", help="seal the tokens of connected accounts with the newest of SECRET_KEYS; may be run again"
+    )
+    turn.set_defaults(function=rotate)
+    return [make, show, revoke, turn]
+
+
+def _days(told: str) -> float:
+    days = float(told)
+    if not 0 < days <= _MOST_DAYS:
+        raise argparse.ArgumentTypeError(f"from a moment to {_MOST_DAYS} days")
+    return days
 
 
 def _day(moment: datetime | None) -> str:

@@ -3,7 +3,9 @@
 import argparse
 from pathlib import Path
 
+from api_stub.cli.keys import seal_kept
 from core.local_stack.scratch import scratch_server
+from db.engine import Database
 from db.schema.adopt import Adoption
 from db.schema.compare import compare
 from db.schema.report import FORMATS
@@ -19,11 +21,14 @@ def compare_schemas(options: argparse.Namespace) -> int:
 
 
 def adopt_schema(options: argparse.Namespace) -> int:
-    """Show the plan and carry it out."""
+    """Show the plan and carry it out; seal the tokens that are kept in clear."""
     backups = options.home.expanduser().absolute() / "backups"
     with scratch_server() as server:
         adoption = Adoption(options.url, server, backups, rewrite=options.rewrite, say=lambda words: print(words, flush=True))
         adoption.run(dry_run=options.dry_run)
+    if not options.dry_run:
+        with Database(options.url, connections=1) as database:
+            seal_kept(database, options.home)
     return 0
 
 

@@ -1,7 +1,9 @@
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from api_stub.cli.__main__ import main
 from core.ids import new_id
@@ -54,3 +56,21 @@ def test_a_home_where_nothing_runs_is_told(monkeypatch, capsys, tmp_path: Path):
     status, told = key(monkeypatch, capsys, tmp_path, "list")
     assert status == 1
     assert "run ./askstephen up" in told
+
+
+def test_a_key_has_the_scope_and_the_end_that_it_was_given(monkeypatch, capsys, home: Path, database: Database):
+    assert key(monkeypatch, capsys, home, "new", "--name", "till", "--scope", "read", "--expires", "7")[0] == 0
+    with database.jobs() as session:
+        [made] = api_keys.list_api_keys(session)
+    assert made["scope"] == "read"
+    assert abs(made["expires_at"] - made["created_at"] - timedelta(days=7)) < timedelta(minutes=1)
+
+
+def test_tokens_are_sealed_anew_and_told_how_many(monkeypatch, capsys, home: Path, database: Database, owner: str):
+    with database.tenant(owner) as session:
+        told = {"user": owner}
+        session.execute(
+            text("INSERT INTO cloud_connections (user_id, provider, access_token) VALUES (:user, 'dropbox', 'clear')"), told
+        )
+    assert key(monkeypatch, capsys, home, "rotate") == (0, "1 tokens are now sealed with the newest key.\n")
+    assert key(monkeypatch, capsys, home, "rotate") == (0, "0 tokens are now sealed with the newest key.\n")
