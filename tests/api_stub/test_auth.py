@@ -6,6 +6,7 @@ import pytest
 import structlog
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from sqlalchemy import text
 
 from api_stub.app import create_app
 from core.settings import Settings
@@ -154,3 +155,28 @@ def test_a_browser_is_told_on_a_page(stranger: TestClient):
     assert answer.status_code == 401
     assert answer.headers["content-type"].startswith("text/html")
     assert "askstephen link" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("scope", "reads", "writes", "operates"), [("read", 200, 403, 403), ("write", 200, 202, 403), ("ops", 200, 202, 200)]
+)
+def test_a_key_opens_what_its_scope_names(stranger: TestClient, database: Database, owner: str, scope, reads, writes, operates):
+    with database.jobs() as session:
+        made = api_keys.insert_api_key(session, user_id=owner, name="scoped", scope=api_keys.Scope(scope))
+    asked = [("GET", "/api/auth/user", None), ("POST", "/v1/jobs", {"pipeline": "self_check"}), ("GET", "/v1/api-keys", None)]
+    answers = [stranger.request(method, path, headers=bearer(made), json=body) for method, path, body in asked]
+    assert [answer.status_code for answer in answers] == [reads, writes, operates]
+
+
+def test_a_key_that_is_over_opens_nothing_and_a_third_of_a_name_is_made_when_one_is_revoked(
+    client: TestClient, database: Database
+):
+    keys = [client.post("/v1/api-keys", json={"name": "till"}).json()["key"] for _ in range(2)]
+    assert client.post("/v1/api-keys", json={"name": "till"}).status_code == 409
+    first = client.get("/v1/api-keys").json()["items"][0]["id"]
+    assert client.delete(f"/v1/api-keys/{first}").status_code == 204
+    assert client.post("/v1/api-keys", json={"name": "till"}).status_code == 201
+    assert [client.get("/api/auth/user", headers=bearer(key)).status_code for key in keys] == [401, 200]
+    with database.engine.begin() as connection:
+        connection.execute(text("UPDATE jobs.api_keys SET expires_at = now() - interval '1 second'"))
+    assert client.get("/api/auth/user", headers=bearer(keys[1])).status_code == 401
