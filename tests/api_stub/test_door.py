@@ -33,7 +33,7 @@ def key(database: Database) -> str:
 def new_key(database: Database, user: str) -> str:
     with database.jobs() as session:
         session.execute(text("INSERT INTO users (id) VALUES (:id) ON CONFLICT DO NOTHING"), {"id": user})
-        return api_keys.insert_api_key(session, user_id=user, name="door")
+        return api_keys.insert_api_key(session, user_id=user, name=f"door {uuid4().hex}")
 
 
 @pytest.fixture
