@@ -22,9 +22,9 @@ from db import migrations, users
 from db.engine import Database
 from pipelines.base import settle
 from testkit import Worker
-from tests.twins.fixture import twins, twins_process
+from tests.twins.fixture import model, twins, twins_process
 
-__all__ = ["twins", "twins_process"]  # fixtures
+__all__ = ["model", "twins", "twins_process"]  # fixtures
 
 configure_log(form="console")  # as processes do: a traceback without the values of variables
 hypothesis.settings.register_profile("thorough", max_examples=2000)  # pytest --hypothesis-profile=thorough

@@ -9,7 +9,6 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import text
 
-from core.settings import settings
 from db import chat, workbook
 from db.engine import Database
 from testkit import Worker
@@ -17,17 +16,6 @@ from tests.api_stub.conftest import Served, bearer, is_problem
 from twins.running import Twins
 
 ANSWERS = {"howYouWereMade": "My mother ran a bakery. I learned there.", "principleAtHeart": "Nobody goes home hungry."}
-
-
-@pytest.fixture
-def model(twins: Twins, monkeypatch: pytest.MonkeyPatch) -> Iterator[Twins]:
-    for table in ("openai.answers", "openai.requests"):
-        twins.forget(table)
-    monkeypatch.setenv("OPENAI_API_KEY", "key")
-    settings.cache_clear()
-    yield twins
-    twins.forget("openai.answers")
-    settings.cache_clear()
 
 
 def ask(client: Any, **more: Any) -> dict[str, Any]:

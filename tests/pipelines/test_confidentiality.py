@@ -1,11 +1,9 @@
 """The check as a job, with a language model that fails in every way."""
 
 import dataclasses
-from collections.abc import Iterator
 
 import pytest
 
-from core.settings import settings
 from db import confidentiality, jobs, videos
 from db.engine import Database
 from pipelines.confidentiality import PIPELINE, Confidentiality, start
@@ -24,17 +22,6 @@ def video_id(database: Database, owner: str) -> int:
         cues = [{"startMs": 0, "endMs": 4000, "text": WORDS}]
         videos.update_video(session, made[0], captions=cues, duration_ms=5000)
         return made[0]
-
-
-@pytest.fixture
-def model(twins: Twins, monkeypatch: pytest.MonkeyPatch) -> Iterator[Twins]:
-    for table in ("openai.answers", "openai.requests"):
-        twins.forget(table)
-    monkeypatch.setenv("OPENAI_API_KEY", "key")
-    settings.cache_clear()
-    yield twins
-    twins.forget("openai.answers")
-    settings.cache_clear()
 
 
 def last(database: Database, owner: str, video_id: int) -> tuple[dict, str]:

@@ -1,6 +1,5 @@
 """SWOT of leads, by rules and against the twin of a model."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -35,17 +34,6 @@ def client(database: Database, owner: str) -> int:
         client_id = int(clients.insert_client(session, OURS, user_id=owner)["id"])
         found.keep_found(session, client_id, [RIVAL, PARTNER], user_id=owner)
     return client_id
-
-
-@pytest.fixture
-def model(twins: Twins, monkeypatch: pytest.MonkeyPatch) -> Iterator[Twins]:
-    for table in ("openai.answers", "openai.requests"):
-        twins.forget(table)
-    monkeypatch.setenv("OPENAI_API_KEY", "key")
-    settings.cache_clear()
-    yield twins
-    twins.forget("openai.answers")
-    settings.cache_clear()
 
 
 def begin(database: Database, owner: str, client: int) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from core.settings import settings
 from tests.twins.google import close_services
 from twins.running import Twins
 
@@ -27,3 +28,15 @@ def twins(twins_process: Twins, monkeypatch: pytest.MonkeyPatch) -> Iterator[Twi
     close_services()
     twins_process.clear_faults()
     assert twins_process.complaints()[before:] == []
+
+
+@pytest.fixture
+def model(twins: Twins, monkeypatch: pytest.MonkeyPatch) -> Iterator[Twins]:
+    """The twins with a language model configured, which has been told nothing yet."""
+    for table in ("openai.answers", "openai.requests"):
+        twins.forget(table)
+    monkeypatch.setenv("OPENAI_API_KEY", "key")
+    settings.cache_clear()
+    yield twins
+    twins.forget("openai.answers")
+    settings.cache_clear()
