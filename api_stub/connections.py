@@ -99,6 +99,6 @@ def disconnect(kind: str, connection_id: Id, user: User, database: DatabaseHere,
         ended = connections.disconnect(session, KeyRing.of(config), connection_id, of=_TABLES[kind])
     if ended.is_shared or (ended.access_token is None and ended.refresh_token is None):
         return Disconnected(is_revoked=False)
-    service = consent.get_service("google_drive" if ended.provider == "gdrive" else ended.provider)
+    service = consent.service_of(ended.provider)
     is_revoked = consent.revoke(service, access_token=ended.access_token, refresh_token=ended.refresh_token)
     return Disconnected(is_revoked=is_revoked)

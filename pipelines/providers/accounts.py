@@ -10,12 +10,13 @@ from pydantic import SecretStr
 from sqlalchemy import RowMapping, Table
 
 from core.crypto import KeyRing
-from core.errors import Misconfigured, Refused, Unavailable
+from core.errors import Misconfigured, NotFound, Refused, Unavailable
 from core.ids import new_id
-from core.settings import Settings, settings
+from core.settings import settings
 from db import connections, leases
-from db.base.connections import CloudProvider, cloud_connections
+from db.base.connections import cloud_connections
 from db.engine import Database
+from pipelines.providers.consent import Service, service_of
 
 _EARLY = timedelta(seconds=60)  # a token that ends while it is used is as good as over
 _TIMEOUT_SECONDS = 20
@@ -23,15 +24,6 @@ _LEASE = timedelta(seconds=25)  # longer than the one call may take
 _LOOK_SECONDS = 0.05
 _PROVIDER = {"cloud_connections": "provider", "user_social_accounts": "platform"}  # the column that names who gives the tokens
 _AGAIN = "This account no longer lets us in. Please connect it again."
-
-
-@dataclass(frozen=True, slots=True)
-class _Issuer:
-    """Where tokens of a provider are renewed, and as which client of it."""
-
-    url: str
-    client_id: str
-    client_secret: SecretStr
 
 
 def access_token(database: Database, connection_id: int, *, refused: str | None = None, of: Table = cloud_connections) -> str:
@@ -103,11 +95,12 @@ class _Account:
 
 def _renew(provider: str, refresh_token: str) -> dict[str, Any] | None:
     """What the provider answers, or None where it takes this refresh token no longer."""
-    issuer = _issuer(provider, settings())
-    form = {"grant_type": "refresh_token", "refresh_token": refresh_token, "client_id": issuer.client_id}
-    form["client_secret"] = issuer.client_secret.get_secret_value()
+    service, config = _service(provider), settings()
+    secret: SecretStr = getattr(config, service.secret)
+    form = {"grant_type": "refresh_token", "refresh_token": refresh_token, "client_id": getattr(config, service.client)}
+    form["client_secret"] = secret.get_secret_value()
     try:
-        answer = httpx.post(issuer.url, data=form, timeout=_TIMEOUT_SECONDS)
+        answer = httpx.post(service.token_url, data=form, timeout=_TIMEOUT_SECONDS)
         said = answer.json() if answer.headers.get("content-type", "").startswith("application/json") else {}
     except (httpx.HTTPError, ValueError) as error:
         raise Unavailable(f"no token could be had from {provider} ({type(error).__name__})", provider=provider) from None
@@ -121,9 +114,8 @@ def _renew(provider: str, refresh_token: str) -> dict[str, Any] | None:
     raise Unavailable(f"{provider} gives no tokens now (HTTP {answer.status_code})", provider=provider)
 
 
-def _issuer(provider: str, config: Settings) -> _Issuer:
-    if provider in {CloudProvider.GOOGLE_DRIVE, CloudProvider.GDRIVE, "youtube"}:
-        return _Issuer("https://oauth2.googleapis.com/token", config.google_client_id, config.google_client_secret)
-    if provider == CloudProvider.DROPBOX:
-        return _Issuer("https://api.dropboxapi.com/oauth2/token", config.dropbox_app_key, config.dropbox_app_secret)
-    raise Misconfigured(f"no tokens are known for {provider}")
+def _service(provider: str) -> Service:
+    try:
+        return service_of(provider)
+    except NotFound:
+        raise Misconfigured(f"no tokens are known for {provider}") from None

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from core.errors import Misconfigured, NotFound, Refused, Unavailable
 from core.settings import Settings
+from db.base.connections import CloudProvider
 
 _TIMEOUT_SECONDS = 15
 _GOOGLE = "https://www.googleapis.com/auth/"
@@ -87,6 +88,11 @@ def get_service(provider: str) -> Service:
     if provider not in _SERVICES:
         raise NotFound(f"no accounts of {provider!r} are connected; there are: {', '.join(sorted(_SERVICES))}")
     return _SERVICES[provider]
+
+
+def service_of(stored: str) -> Service:
+    """The service that a connection's row names. Raises NotFound."""
+    return get_service(CloudProvider.GOOGLE_DRIVE if stored == CloudProvider.GDRIVE else stored)
 
 
 def page_url(service: Service, config: Settings, *, state: str, verifier: str, redirect_uri: str) -> str:
