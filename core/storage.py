@@ -240,7 +240,14 @@ class _PartialFile:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise Conflict(f"{self._target.name} is being written") from None
-            yield file
+            try:
+                yield file
+            finally:
+                try:
+                    file.flush()  # while nobody else may write
+                finally:
+                    # Closing is not enough: a child that another thread starts has a copy of the descriptor until its exec.
+                    fcntl.flock(file, fcntl.LOCK_UN)
 
 
 class _PartialTail:

@@ -77,7 +77,7 @@ def bring(file: RemoteFile, delivery: Delivery) -> Fetched:
         _read(kept, arrived, delivery)
     else:
         _fill(file, kept, arrived, delivery)
-        kept.finish(file.size_bytes)
+        _finish(kept, file)
     return Fetched(delivery.lasting_key, arrived.size_bytes, arrived.sha256, file.path, file.version)
 
 
@@ -101,6 +101,13 @@ def _fill(file: RemoteFile, kept: Resumable, arrived: _Arrived, delivery: Delive
         except (Cancelled, Permanent):
             kept.discard()
             raise
+
+
+def _finish(kept: Resumable, file: RemoteFile) -> None:
+    try:
+        kept.finish(file.size_bytes)
+    except Conflict as error:  # an earlier attempt that lost its lease took it up between our last byte and this
+        raise Snoozed(f"an earlier attempt has this file ({error})", delay=_LOOK_AGAIN) from None
 
 
 def _read(kept: Resumable, arrived: _Arrived, delivery: Delivery) -> None:

@@ -1,3 +1,4 @@
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,17 @@ def test_a_resumable_file_has_one_writer_at_a_time(storage: FolderStorage):
     with storage.resumable("u/1").append() as tail:
         tail.write(b"mine")
     assert storage.resumable("u/1").size() == 4
+
+
+def test_a_resumable_file_is_free_though_a_child_that_is_being_started_has_its_descriptor(storage: FolderStorage):
+    with storage.resumable("u/1").append() as tail:
+        tail.write(b"mine")
+        [descriptor] = [int(fd.name) for fd in Path("/proc/self/fd").iterdir() if fd.resolve().name == "1.partial"]
+        # Between fork and exec each child of another thread has such a copy; this one keeps it.
+        child = subprocess.Popen(["cat"], stdin=subprocess.PIPE, pass_fds=[descriptor])
+    with child:
+        storage.resumable("u/1").finish(4)
+    assert finished(storage, "u/1") == b"mine"
 
 
 def test_a_resumable_file_is_not_finished_at_another_size(storage: FolderStorage):
