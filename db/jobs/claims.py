@@ -15,10 +15,10 @@ from db.jobs.breakers import NOT_GATED, is_admitted
 from db.jobs.limits import admit
 from db.jobs.pauses import NOT_PAUSED
 from db.jobs.time_limits import MAY_BEGIN
-from db.jobs.words import Claim
+from db.jobs.words import STATUS_OF_NAMED, Claim
 
 _DUE = f"""
-s.id = ANY(:step_ids) AND s.status IN ('queued', 'retrying') AND s.available_at <= now() AND (:alone OR s.deaths = 0) AND {NOT_PAUSED}
+s.id = ANY(:step_ids) AND {STATUS_OF_NAMED} IN ('queued', 'retrying') AND s.available_at <= now() AND (:alone OR s.deaths = 0) AND {NOT_PAUSED}
 """
 _IDS = bindparam("step_ids", type_=ARRAY(Uuid))
 # SKIP LOCKED: a row that somebody else holds is being claimed, ended or cancelled right now. Nothing is waited for, so that no order

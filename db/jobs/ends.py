@@ -17,7 +17,7 @@ from db.engine import Role, become, run
 from db.jobs.breakers import close_answered
 from db.jobs.insert import insert_parts
 from db.jobs.machine import advance, lock, note_moves
-from db.jobs.words import NO_EVIDENCE, Claim, Evidence, NewStep, Status
+from db.jobs.words import NO_EVIDENCE, STATUS_OF_NAMED, Claim, Evidence, NewStep, Status
 
 _HELD = text("""
 SELECT 1 FROM jobs.job_steps WHERE id = :step_id AND claim_id = :claim_id AND status = 'running' FOR UPDATE
@@ -28,12 +28,12 @@ UPDATE jobs.job_steps SET status = :status, finished_at = now(), lease_until = N
 WHERE id = :step_id
 """)
 # The fence of many: a row comes back only for a claim that still holds its step.
-_FENCED = """
+_FENCED = f"""
 UPDATE jobs.job_steps s SET status = 'succeeded', finished_at = now(), lease_until = NULL, error = NULL, progress = 1,
     result = CAST(e.result AS jsonb)
 FROM unnest(:step_ids, :claim_ids, :results) e(id, claim_id, result)
-WHERE s.id = e.id AND s.claim_id = e.claim_id AND s.status = 'running'
-"""
+WHERE s.id = e.id AND s.claim_id = e.claim_id AND {STATUS_OF_NAMED} = 'running'
+"""  # noqa: S608  (a constant)
 _ENDED = (
     bindparam("step_ids", type_=ARRAY(Uuid)),
     bindparam("claim_ids", type_=ARRAY(Uuid)),
@@ -182,12 +182,12 @@ def release(
     _give_back(session, held, Status.QUEUED, error=reason, delay=delay, uncounted=1)
 
 
-_PUT_BACK = text("""
+_PUT_BACK = text(f"""
 UPDATE jobs.job_steps s SET status = 'queued', attempt = s.attempt - 1, claim_id = NULL, lease_until = NULL, error = :reason,
     claimed_at = CASE WHEN s.attempt > 1 THEN s.claimed_at END, available_at = now() + :delay
 FROM unnest(:step_ids, :claim_ids) c(id, claim_id)
-WHERE s.id = c.id AND s.claim_id = c.claim_id AND s.status = 'running'
-""").bindparams(bindparam("step_ids", type_=ARRAY(Uuid)), bindparam("claim_ids", type_=ARRAY(Uuid)))
+WHERE s.id = c.id AND s.claim_id = c.claim_id AND {STATUS_OF_NAMED} = 'running'
+""").bindparams(bindparam("step_ids", type_=ARRAY(Uuid)), bindparam("claim_ids", type_=ARRAY(Uuid)))  # noqa: S608  (a constant)
 
 
 def put_back(session: Session, claims: Sequence[Claim], *, delay: timedelta = timedelta(0), reason: str | None = None) -> None:

@@ -13,18 +13,18 @@ from sqlalchemy.types import Uuid
 
 from db.jobs.ends import insert_attempt
 from db.jobs.machine import advance, lock
-from db.jobs.words import Claim, Status
+from db.jobs.words import STATUS_OF_NAMED, Claim, Status
 
 DEATHS_BEFORE_QUARANTINE = 2
-_RENEW = text("""
+_RENEW = text(f"""
 UPDATE jobs.job_steps s SET lease_until = now() + :lease, progress = coalesce(c.progress, s.progress),
     progress_message = coalesce(c.message, s.progress_message)
 FROM unnest(:steps, :claims, CAST(:progress AS real[]), CAST(:messages AS text[])) c(id, claim_id, progress, message)
 JOIN jobs.job_steps o ON o.id = c.id JOIN jobs.jobs j ON j.id = o.job_id
-WHERE s.id = c.id AND s.claim_id = c.claim_id AND s.status = 'running'
+WHERE s.id = c.id AND s.claim_id = c.claim_id AND {STATUS_OF_NAMED} = 'running'
 RETURNING s.claim_id, (j.cancel_requested_at IS NOT NULL OR EXISTS (SELECT 1 FROM jobs.job_steps d WHERE d.job_id = j.id
     AND (d.status = 'quarantined' OR (d.status = 'failed' AND NOT d.optional)))) AS stop
-""").bindparams(bindparam("steps", type_=ARRAY(Uuid)), bindparam("claims", type_=ARRAY(Uuid)))
+""").bindparams(bindparam("steps", type_=ARRAY(Uuid)), bindparam("claims", type_=ARRAY(Uuid)))  # noqa: S608  (a constant)
 
 
 @dataclass(frozen=True, slots=True)
