@@ -14,6 +14,7 @@ from db.base import connections, leads
 from db.base import videos as studio
 from db.base import workbook as sections
 from db.leads import clients, found
+from db.leads import schedules as lead_schedules
 from db.permissions import Area
 
 _TOKENS = ("access_token", "refresh_token", "token_expires_at", "metadata")
@@ -26,6 +27,10 @@ def _insert_message(session: Session, _user: str, values: dict[str, Any]) -> Row
 
 def _insert_client(session: Session, user: str, values: dict[str, Any]) -> RowMapping:
     return clients.insert_client(session, values, user_id=user, company_id=values.pop("company_id", None))
+
+
+def _insert_lead_schedule(session: Session, user: str, values: dict[str, Any]) -> RowMapping:
+    return lead_schedules.insert_schedule(session, values.pop("client_id"), values, user_id=user)
 
 
 def _update_section(section: str) -> Callable[[Session, int, dict[str, Any]], RowMapping]:
@@ -50,6 +55,7 @@ def _section(section: str, table: Table, one: str) -> Resource:
 
 
 _CLIENT = ("business_type", "google_business_url", "zip_code", "city", "state", "notes", "is_active")
+_RHYTHM = ("interval_days", "day_of_week", "day_of_month", "run_hour", "timezone", "is_active")
 _CATEGORY = ("industry", "category", "referral_trigger", "description")
 RESOURCES = (
     Resource(
@@ -151,6 +157,12 @@ RESOURCES = (
         one="lead search schedule",
         area=Area.LEADS,
         filters=("client_id", "is_active", "company_id"),
+        needed=("client_id", "schedule_type"),
+        written=_RHYTHM,
+        changed=("schedule_type", *_RHYTHM),
+        insert=_insert_lead_schedule,
+        update=lead_schedules.update_schedule,
+        delete=lead_schedules.delete_schedule,
     ),
     Resource(
         table=leads.business_leads,

@@ -32,7 +32,7 @@ class Item:
 
 
 def list_attention(session: Session, queues: Sequence[status.QueueStatus]) -> list[Item]:
-    """Work that cannot run, providers that are away, steps that are stuck, what failed within a day, promises found broken."""
+    """Work that cannot run, providers away, steps stuck, what failed within a day, schedules a person must mend, broken promises."""
     return [
         *_of_queues(queues),
         *_of_pauses(session, queues),
@@ -40,6 +40,7 @@ def list_attention(session: Session, queues: Sequence[status.QueueStatus]) -> li
         *(_of_worker(one) for one in list_workers(session) if not one.lives),
         *(_of_stuck(row) for row in session.execute(_STUCK, _stuck()).mappings()),
         *_of_failures(list_groups(session)),
+        *(_of_schedule(row) for row in session.execute(_SCHEDULES, {"most": _MOST_GROUPS}).mappings()),
         *(_of_violation(row) for row in session.execute(_VIOLATIONS, {"news": _NEWS}).mappings()),
     ]
 
@@ -110,6 +111,27 @@ def _of_failures(groups: Sequence[Group]) -> Iterator[Item]:
         yield Item("failed", f"{group.count} times {where}: {group.message}", f"/failures/{group.id}", group.last_at)
     if len(news) > _MOST_GROUPS:
         yield Item("failed", f"{len(news) - _MOST_GROUPS} more kinds of failures within a day", "/failures")
+
+
+# The clock gave up on it, or it has not succeeded since a person could mend what stopped its last job.
+_SCHEDULES = text("""
+SELECT s.pipeline, s.subject, s.owner_id, s.enabled, coalesce(s.paused_reason, last.reason, j.error) AS reason,
+    coalesce(last.recorded_at, s.updated_at) AS since
+FROM jobs.schedules s
+LEFT JOIN LATERAL (SELECT outcome, reason, job_id, recorded_at FROM jobs.schedule_fires f
+    WHERE f.schedule_id = s.id AND f.outcome <> 'skipped' ORDER BY fire_at DESC LIMIT 1) last ON true
+LEFT JOIN jobs.jobs j ON j.id = last.job_id
+WHERE (NOT s.enabled AND s.paused_reason IS NOT NULL) OR (s.enabled AND (last.outcome = 'failed' OR EXISTS (
+    SELECT 1 FROM jobs.job_steps t WHERE t.job_id = j.id AND j.status = 'failed' AND t.status = 'failed' AND NOT t.optional
+      AND t.error_class IN ('Refused', 'Forbidden', 'NotFound', 'Conflict', 'Invalid', 'Misconfigured'))))
+ORDER BY since DESC, s.id LIMIT :most
+""")
+
+
+def _of_schedule(row: RowMapping) -> Item:
+    deed = "did not go well the last time" if row["enabled"] else "is paused"
+    of = f" about {row['subject']}" if row["subject"] else ""
+    return Item("schedule", f"a schedule of {row['pipeline']}{of} {deed}: {row['reason']}", "/schedules", row["since"])
 
 
 _VIOLATIONS = text("""

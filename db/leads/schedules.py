@@ -2,16 +2,18 @@
 
 from collections.abc import Mapping
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import RowMapping
 from sqlalchemy.orm import Session
 
-from core.errors import Invalid
+from core.errors import Invalid, NotFound
 from db import schedules
 from db.base.leads import ScheduleType, leads_search_schedules
 from db.base.rows import delete_row, get_row, list_rows, require_only, update_row
 from db.leads.clients import insert_of_client, subject
-from db.schedule_rules import BOUNDS, Rule, RuleKind, get_zone
+from db.schedule_rules import BOUNDS, Instant, Rule, RuleKind, get_zone
+from db.schedule_rules import preview as preview_rule
 
 PIPELINE = "lead_search"
 _CHANGEABLE = ("schedule_type", "interval_days", "day_of_week", "day_of_month", "run_hour", "timezone", "is_active")
@@ -75,6 +77,25 @@ def update_schedule(session: Session, schedule_id: int, values: Mapping[str, Any
     else:
         schedules.set_rule(session, clock, rule=rule, zone=row["timezone"], enabled=row["is_active"])
     return get_schedule(session, schedule_id)
+
+
+def get_clock(session: Session, schedule_id: int) -> UUID:
+    """The schedule that the clock reads of this row; of an earlier database's row, made now. Raises NotFound."""
+    row = get_schedule(session, schedule_id)
+    clock = schedules.find_of_lead_schedule(session, schedule_id)
+    if clock is None:
+        give_clock(session, row)
+        clock = schedules.find_of_lead_schedule(session, schedule_id)
+    if clock is None:
+        raise NotFound(f"there is no clock of lead search schedule {schedule_id}")
+    return clock
+
+
+def preview_schedule(session: Session, schedule_id: int, *, most: int) -> list[Instant]:
+    """When it is due next, as if it were not paused. Raises NotFound, Invalid."""
+    row = get_schedule(session, schedule_id)
+    now = schedules.get_now(session)
+    return preview_rule(_read_rule(row), get_zone(row["timezone"]), anchor=row["created_at"], after=now, most=most)
 
 
 def delete_schedule(session: Session, schedule_id: int) -> None:
