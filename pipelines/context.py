@@ -49,19 +49,20 @@ class Context:
         self._steps = steps
         self.database = database
         self._sandbox = sandbox
-        self._folder = scratch / held.claim_id.hex
-        self._made_folder = False
+        self._scratch = scratch
+        self._folder: Path | None = None
 
     @property
     def folder(self) -> Path:
         """The attempt's own folder; gone when the attempt has ended."""
+        if self._folder is None:
+            self._folder = self._scratch / self.held.claim_id.hex
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._made_folder = True
         return self._folder
 
     def remove_folder(self) -> None:
         """Remove the attempt's folder, if it has one."""
-        if self._made_folder:
+        if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def key(self, name: str) -> str:
@@ -71,6 +72,10 @@ class Context:
     def stopping(self) -> bool:
         """Tell whether the step should come to an end."""
         return self.replaced or self.cancelled or self.released or self.overdue_seconds() > 0
+
+    def has_begun(self) -> bool:
+        """Tell whether the step was called; until then it waits behind others of its hint."""
+        return self.deadline_at < math.inf
 
     def overdue_seconds(self) -> float:
         """How long ago the step should have come to its end; negative before."""

@@ -6,22 +6,25 @@ from collections.abc import Iterable
 from typing import TypeVar
 
 from db import jobs
+from pipelines.base import Step
 from pipelines.context import Context
 
+Attempt = tuple[Context, Step]
 Item = TypeVar("Item")
 _WRITE_AFTER_SECONDS = 0.05
+_WRITE_SECONDS = 1.0  # a write may take longer than a step before its neighbours are given to other threads
 
 
 class Hint:
     """Belongs to one thread; the keeper's takes from both ends when a step turns out to be slow."""
 
-    def __init__(self, waiting: Iterable[Context]) -> None:
+    def __init__(self, waiting: Iterable[Attempt]) -> None:
         self.waiting = deque(waiting)
         self.ended: deque[tuple[Context, jobs.Success]] = deque()
         self.since = time.monotonic()  # the running step's start
         self._write_at = 0.0
 
-    def next(self) -> Context | None:
+    def next(self) -> Attempt | None:
         """The step whose turn it is; None when none waits."""
         self.since = time.monotonic()
         try:
@@ -38,6 +41,11 @@ class Hint:
     def wants_writing(self) -> bool:
         """Tell whether what ended has waited long enough for its neighbours."""
         return bool(self.ended) and time.monotonic() >= self._write_at
+
+    def take_ended(self) -> list[tuple[Context, jobs.Success]]:
+        """What is to be written now by the hint's own thread. A slow write is no slow step: others would only ask for one more."""
+        self.since = time.monotonic() + _WRITE_SECONDS
+        return take_all(self.ended)
 
 
 def take_all(items: deque[Item]) -> list[Item]:

@@ -57,6 +57,7 @@ class Keeper:
             "version": source_version(),
         }
         self._lease = lease
+        self._held_before: set[UUID] = set()  # at the last beat
         self._every_seconds = min(1.0, lease.total_seconds() / 4)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="keeper", daemon=True)
@@ -90,11 +91,13 @@ class Keeper:
         held = dict(self._runner.held)
         # One that does not listen loses its lease: another worker takes the step, and its own writes are fenced off.
         deaf = {claim_id: ctx for claim_id, ctx in held.items() if ctx.overdue_seconds() >= _DEAF_SECONDS}
+        # What was claimed since the last beat and waits for its thread has a fresh lease and nothing to tell: of short steps, most.
         renewals = [
             jobs.Renewal(ctx.held.step_id, claim_id, *ctx.last_progress)
             for claim_id, ctx in held.items()
-            if not ctx.ended and claim_id not in deaf
+            if (ctx.has_begun() or claim_id in self._held_before) and not ctx.ended and claim_id not in deaf
         ]
+        self._held_before = set(held)
         if deaf:
             _log.error("step.does_not_listen", steps=[ctx.held.words() for ctx in deaf.values()])
             self._on_deaf()

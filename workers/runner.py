@@ -20,7 +20,7 @@ from pipelines.base import Step, get_pipeline
 from pipelines.context import Context
 from workers.endings import Ending, ending_of, passes
 from workers.group import GroupCommit
-from workers.hint import Hint, take_all
+from workers.hint import Attempt, Hint, take_all
 from workers.room import HostRoom
 from workers.times import StepTimes
 
@@ -63,22 +63,22 @@ class StepRunner:
         """Claim the hinted steps and run them to their ends, one after the other; a stale hint does nothing."""
         if self.stopping.is_set():
             return
-        hint = self._hints[threading.get_ident()] = Hint(self._contexts(self._start(step_ids)))
+        hint = self._hints[threading.get_ident()] = Hint(self._attempts(self._start(step_ids)))
         if self.stopping.is_set():
             self.stop()
         try:
-            while (ctx := hint.next()) is not None:
-                self._run(ctx, hint)
+            while (attempt := hint.next()) is not None:
+                self._run(attempt, hint)
                 if hint.wants_writing():
-                    self._write_successes(take_all(hint.ended))
+                    self._write_successes(hint.take_ended())
         finally:
-            self._write_successes(take_all(hint.ended))
+            self._write_successes(hint.take_ended())
             del self._hints[threading.get_ident()]
 
     def stop(self) -> None:
         """Take nothing new, give back what was not begun, and tell what runs."""
         self.stopping.set()
-        waiting = [ctx for hint in list(self._hints.values()) for ctx in take_all(hint.waiting)]
+        waiting = [attempt for hint in list(self._hints.values()) for attempt in take_all(hint.waiting)]
         for ctx in list(self.held.values()):
             ctx.released = True
         self._give_back(waiting)
@@ -120,11 +120,11 @@ class StepRunner:
                 claims.append(claim)
         return claims
 
-    def _contexts(self, claims: Iterable[jobs.Claim]) -> list[Context]:
-        contexts = []
+    def _attempts(self, claims: Iterable[jobs.Claim]) -> list[Attempt]:
+        attempts = []
         for claim in claims:
             try:
-                _, steps = _find(claim)
+                step, steps = _find(claim)
             except NotFound as error:  # a newer worker may know it
                 _log.warning("step.unknown", pipeline=claim.pipeline, step=claim.step)
                 self._settle(claim, partial(jobs.put_back, claims=[claim], delay=_UNKNOWN_DELAY, reason=str(error)))
@@ -133,12 +133,12 @@ class StepRunner:
                 claim, steps, database=self._database, storage=self._storage, scratch=self._scratch, sandbox=self._sandbox
             )
             self.held[claim.claim_id] = ctx
-            contexts.append(ctx)
-        return contexts
+            attempts.append((ctx, step))
+        return attempts
 
-    def _run(self, ctx: Context, hint: Hint) -> None:
+    def _run(self, attempt: Attempt, hint: Hint) -> None:
+        ctx, step = attempt
         held = ctx.held
-        step, _ = _find(held)
         ctx.deadline_at = time.monotonic() + step.deadline.total_seconds()
         with about(held.words):
             try:
@@ -192,12 +192,12 @@ class StepRunner:
         with self._database.hot() as session:
             return jobs.succeed(session, successes)
 
-    def _give_back(self, waiting: Sequence[Context]) -> None:
-        for ctx in waiting:
+    def _give_back(self, waiting: Sequence[Attempt]) -> None:
+        for ctx, _ in waiting:
             self.held.pop(ctx.held.claim_id, None)  # first: if the database cannot be told, the leases must expire
         if waiting:
             with self._database.jobs() as session:
-                jobs.put_back(session, [ctx.held for ctx in waiting])
+                jobs.put_back(session, [ctx.held for ctx, _ in waiting])
 
     def _settle(self, held: jobs.Claim, write: Ending) -> None:
         """Write an end under the fence."""

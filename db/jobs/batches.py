@@ -16,6 +16,7 @@ from sqlalchemy.sql.expression import bindparam
 from sqlalchemy.types import Uuid
 
 from core.errors import Conflict, NotFound
+from db.engine import run
 from db.jobs.machine import advance
 from db.jobs.words import Status
 
@@ -97,7 +98,7 @@ def settle_batches(session: Session, job_ids: Collection[UUID]) -> list[DueHook]
 
     Returns the hooks to be enqueued now, each batch's once in its life. After it the transaction must lock no other job.
     """
-    ids = session.execute(_LOCK, {"job_ids": list(job_ids)}).scalars().all()
+    ids = [row.id for row in run(session, _LOCK, {"job_ids": list(job_ids)})]
     if not ids:
         return []
     rows = session.execute(_END, {"ids": ids}).all()

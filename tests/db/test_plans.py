@@ -39,7 +39,9 @@ def test_what_a_group_writes_is_found_by_its_ids_however_much_else_waits_and_run
             assert [len(claims) for claims in held] == [TOGETHER] * GROUPS
             for claims in held:
                 with database.hot() as session:
-                    renewed = jobs.renew(session, [Renewal(one.step_id, one.claim_id, None, None) for one in claims], lease=LEASE)
+                    renewed = jobs.renew(
+                        session, [Renewal(one.step_id, one.claim_id, None, None) for one in claims], lease=LEASE
+                    )
                     assert len(renewed) == TOGETHER
             for claims in held[1:]:
                 with database.hot() as session:
