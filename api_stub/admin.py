@@ -12,7 +12,8 @@ from starlette.exceptions import HTTPException
 
 from api_stub import export
 from api_stub.auth import DatabaseHere, Person, SettingsHere, in_area
-from api_stub.contract import Cursor, Limit, Sent, Shown, link_next
+from api_stub.contract import Cursor, Limit, Sent, Shown
+from api_stub.listing import bare_array
 from api_stub.videos import Video, show
 from db import people
 from db.base.accounts import UserRole
@@ -182,17 +183,15 @@ def delete_user_channel(user_id: str, channel_id: str, database: DatabaseHere) -
 
 
 @router.get("/admin/all-videos", dependencies=_VIDEOS, response_model=list[Video])
-def list_all_videos(
-    who: Person, database: DatabaseHere, response: Response, cursor: Cursor = None, limit: Limit = None
-) -> list[Video] | Response:
+def list_all_videos(who: Person, database: DatabaseHere, cursor: Cursor = None, limit: Limit = None) -> Response:
     """Everybody's videos, newest first: all of them as they are read, or with `limit` a page, the next in `Link`."""
-    if limit is None:
-        return StreamingResponse(export.as_json(database, who.id), media_type="application/json")
-    rows = export.list_every_video(database, who.id, before=cursor, limit=limit)
-    with database.tenant(who.id) as session:
-        shown = show(session, rows)
-    link_next(response, [video.id for video in shown], limit, "/api/admin/all-videos")
-    return shown
+
+    def read(before: int | None, most: int) -> list[Video]:
+        rows = export.list_every_video(database, who.id, before=before, limit=most)
+        with database.tenant(who.id) as session:
+            return show(session, rows)
+
+    return bare_array(read, "/api/admin/all-videos", cursor=cursor, limit=limit)
 
 
 @router.get(

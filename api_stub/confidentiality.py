@@ -10,7 +10,8 @@ from pydantic.alias_generators import to_camel
 from sqlalchemy import RowMapping
 
 from api_stub.auth import DatabaseHere, User, in_area
-from api_stub.contract import Cursor, Id, Limit, Shown, link_next
+from api_stub.contract import Cursor, Id, Limit, Shown
+from api_stub.listing import bare_array
 from api_stub.videos import Video, show
 from db import confidentiality, videos
 from db.confidentiality import Decision
@@ -82,15 +83,15 @@ def resolve_segment(video_id: Id, wanted: Resolution, user: User, database: Data
     return _check(decide(database, user, video_id, wanted.segment_id, wanted.resolution_status, wanted.resolution_note))
 
 
-@router.get("/api/unsecured-videos")
-def list_unsecured_videos(
-    user: User, database: DatabaseHere, response: Response, cursor: Cursor = None, limit: Limit = None
-) -> list[Video]:
+@router.get("/api/unsecured-videos", response_model=list[Video])
+def list_unsecured_videos(user: User, database: DatabaseHere, cursor: Cursor = None, limit: Limit = None) -> Response:
     """Videos whose check did not come out clear, or that have none, newest first."""
-    with database.tenant(user) as session:
-        shown = show(session, confidentiality.list_unsecured(session, before=cursor, limit=limit or 200))
-    link_next(response, [video.id for video in shown], limit, "/api/unsecured-videos")
-    return shown
+
+    def read(before: int | None, most: int) -> list[Video]:
+        with database.tenant(user) as session:
+            return show(session, confidentiality.list_unsecured(session, before=before, limit=most))
+
+    return bare_array(read, "/api/unsecured-videos", cursor=cursor, limit=limit)
 
 
 @router.post("/v1/videos/{video_id}/confidentiality-checks", status_code=202)

@@ -3,10 +3,9 @@
 Errors need nothing here: `api_stub.problems` gives each of them a `message`, and 400 where /v1 would say 422.
 """
 
-from collections.abc import Sequence
 from typing import Annotated
 
-from fastapi import Path, Query, Response
+from fastapi import Path, Query
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
@@ -32,9 +31,3 @@ class Success(Shown):
     """It is done."""
 
     success: bool = True
-
-
-def link_next(response: Response, ids: Sequence[int], limit: int | None, path: str) -> None:
-    """Name the next page in `Link`, when this one is full."""
-    if limit and len(ids) == limit:
-        response.headers["Link"] = f'<{path}?limit={limit}&cursor={ids[-1]}>; rel="next"'

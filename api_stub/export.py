@@ -1,4 +1,4 @@
-"""Everybody's videos, page by page: as JSON, and as a table for a spreadsheet."""
+"""Everybody's videos, page by page, and as a table for a spreadsheet."""
 
 import csv
 import io
@@ -8,7 +8,6 @@ from datetime import datetime
 
 from sqlalchemy import RowMapping, text
 
-from api_stub.videos import show
 from db import people
 from db.engine import Database
 
@@ -34,18 +33,6 @@ def every_video(database: Database, user: str) -> Iterator[list[RowMapping]]:
     while page := list_every_video(database, user, before=before, limit=_PAGE):
         yield page
         before = page[-1]["id"]
-
-
-def as_json(database: Database, user: str) -> Iterator[str]:
-    """One bare array."""
-    divider = "["
-    for page in every_video(database, user):
-        with database.tenant(user) as session:
-            shown = show(session, page)
-        for video in shown:
-            yield divider + video.model_dump_json()
-            divider = ","
-    yield "[]" if divider == "[" else "]"
 
 
 def as_csv(database: Database, user: str) -> Iterator[str]:

@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session
 from starlette.exceptions import HTTPException
 
 from api_stub.auth import DatabaseHere, SettingsHere, User
-from api_stub.contract import Cursor, Id, Limit, Shown, link_next
+from api_stub.contract import Cursor, Id, Limit, Shown
+from api_stub.listing import bare_array
 from core.errors import Conflict
 from core.settings import Settings
 from db import jobs, status, syncs, users, videos
@@ -59,15 +60,15 @@ def _show(row: RowMapping) -> IngestRequest:
     return IngestRequest.model_validate(dict(row))
 
 
-@router.get("")
-def list_ingest_requests(
-    user: User, database: DatabaseHere, response: Response, cursor: Cursor = None, limit: Limit = None
-) -> list[IngestRequest]:
-    """The user's ingest requests, newest first; with `limit`, the next page is in `Link`."""
-    with database.tenant(user) as session:
-        shown = [_show(row) for row in videos.list_requests(session, before=cursor, limit=limit)]
-    link_next(response, [request.id for request in shown], limit, "/api/ingest-requests")
-    return shown
+@router.get("", response_model=list[IngestRequest])
+def list_ingest_requests(user: User, database: DatabaseHere, cursor: Cursor = None, limit: Limit = None) -> Response:
+    """The ingest requests that you may see, newest first; with `limit`, the next page is in `Link`."""
+
+    def read(before: int | None, most: int) -> list[IngestRequest]:
+        with database.tenant(user) as session:
+            return [_show(row) for row in videos.list_requests(session, before=before, limit=most)]
+
+    return bare_array(read, "/api/ingest-requests", cursor=cursor, limit=limit)
 
 
 @router.get("/{request_id}")

@@ -4,14 +4,14 @@ import asyncio
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Response
 from pydantic import Field
 from sqlalchemy import RowMapping
 
 from api_stub.auth import Asker, DatabaseHere, SettingsHere, in_area
-from api_stub.contract import Id, Sent, Shown, Success
+from api_stub.contract import Cursor, Id, Limit, Sent, Shown, Success
+from api_stub.listing import bare_array
 from db.base.leads import AnalysisStatus, ClientType, LeadType
-from db.base.rows import MOST
 from db.engine import Database
 from db.leads import clients, searches
 from db.permissions import Area
@@ -115,11 +115,15 @@ class Begun(Shown):
     status: str
 
 
-@router.get("/clients")
-def list_lead_clients(asker: _Asker, database: DatabaseHere) -> list[Client]:
+@router.get("/clients", response_model=list[Client])
+def list_lead_clients(asker: _Asker, database: DatabaseHere, cursor: Cursor = None, limit: Limit = None) -> Response:
     """Your clients, newest first."""
-    with database.tenant(asker.id) as session:
-        return [Client.model_validate(dict(row)) for row in clients.list_clients(session, limit=MOST)]
+
+    def read(before: int | None, most: int) -> list[Client]:
+        with database.tenant(asker.id) as session:
+            return [Client.model_validate(dict(row)) for row in clients.list_clients(session, before=before, limit=most)]
+
+    return bare_array(read, "/api/leads/clients", cursor=cursor, limit=limit)
 
 
 @router.post("/clients")
@@ -137,12 +141,19 @@ def delete_lead_client(client_id: Id, asker: _Asker, database: DatabaseHere) -> 
     return Success()
 
 
-@router.get("/clients/{client_id}/searches")
-def list_client_searches(client_id: Id, asker: _Asker, database: DatabaseHere) -> list[Search]:
+@router.get("/clients/{client_id}/searches", response_model=list[Search])
+def list_client_searches(
+    client_id: Id, asker: _Asker, database: DatabaseHere, cursor: Cursor = None, limit: Limit = None
+) -> Response:
     """Its searches, newest first."""
-    with database.tenant(asker.id) as session:
-        clients.get_client(session, client_id)
-        return [Search.model_validate(dict(row)) for row in searches.list_searches(session, client_id, limit=MOST)]
+
+    def read(before: int | None, most: int) -> list[Search]:
+        with database.tenant(asker.id) as session:
+            clients.get_client(session, client_id)
+            rows = searches.list_searches(session, client_id, before=before, limit=most)
+        return [Search.model_validate(dict(row)) for row in rows]
+
+    return bare_array(read, f"/api/leads/clients/{client_id}/searches", cursor=cursor, limit=limit)
 
 
 @router.post("/clients/{client_id}/search")
@@ -165,12 +176,19 @@ def post_lead_search(client_id: Id, asker: _Asker, database: DatabaseHere, new: 
     return Begun(message="The search has been started.", search_id=row["id"], status=row["status"])
 
 
-@router.get("/clients/{client_id}/swot")
-def list_client_analyses(client_id: Id, asker: _Asker, database: DatabaseHere) -> list[Analysis]:
+@router.get("/clients/{client_id}/swot", response_model=list[Analysis])
+def list_client_analyses(
+    client_id: Id, asker: _Asker, database: DatabaseHere, cursor: Cursor = None, limit: Limit = None
+) -> Response:
     """Its analyses, newest first."""
-    with database.tenant(asker.id) as session:
-        clients.get_client(session, client_id)
-        return [Analysis.model_validate(dict(row)) for row in searches.list_analyses(session, client_id, limit=MOST)]
+
+    def read(before: int | None, most: int) -> list[Analysis]:
+        with database.tenant(asker.id) as session:
+            clients.get_client(session, client_id)
+            rows = searches.list_analyses(session, client_id, before=before, limit=most)
+        return [Analysis.model_validate(dict(row)) for row in rows]
+
+    return bare_array(read, f"/api/leads/clients/{client_id}/swot", cursor=cursor, limit=limit)
 
 
 @router.post("/clients/{client_id}/swot")

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import Field, model_validator
 from sqlalchemy import RowMapping
@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from api_stub.auth import DatabaseHere, SettingsHere, StorageHere, User, in_area
 from api_stub.body import check_room, declared_bytes
 from api_stub.contract import Cursor, Id, Limit, Sent, Shown
+from api_stub.listing import bare_array
 from api_stub.uploads import form_boundary, read_form
 from api_stub.videos import Video, show, show_one
 from core.errors import Refused, Transient
@@ -148,11 +149,15 @@ def _spoken(video: RowMapping) -> RowMapping:
     return video
 
 
-@router.get("/{video_id}/clips")
-def list_clips(video_id: Id, user: User, database: DatabaseHere, cursor: Cursor = None, limit: Limit = None) -> list[Video]:
+@router.get("/{video_id}/clips", response_model=list[Video])
+def list_clips(video_id: Id, user: User, database: DatabaseHere, cursor: Cursor = None, limit: Limit = None) -> Response:
     """The clips of a video, newest first."""
-    with database.tenant(user) as session:
-        return show(session, clips.list_clips(session, video_id, before=cursor, limit=limit or 200))
+
+    def read(before: int | None, most: int) -> list[Video]:
+        with database.tenant(user) as session:
+            return show(session, clips.list_clips(session, video_id, before=before, limit=most))
+
+    return bare_array(read, f"/api/videos/{video_id}/clips", cursor=cursor, limit=limit)
 
 
 @router.post("/{video_id}/suggest-clips")

@@ -13,7 +13,8 @@ from starlette.exceptions import HTTPException
 from typing_extensions import TypedDict  # pydantic needs this one before Python 3.12
 
 from api_stub.auth import DatabaseHere, StorageHere, User
-from api_stub.contract import LARGEST_ID, Cursor, Id, Limit, Sent, Shown, link_next
+from api_stub.contract import LARGEST_ID, Cursor, Id, Limit, Sent, Shown
+from api_stub.listing import bare_array
 from core.storage import Storage
 from db import jobs, uploads, videos
 from db.engine import Database
@@ -113,15 +114,15 @@ def show_one(session: Session, video_id: int) -> Video:
     return show(session, [videos.get_video(session, video_id)])[0]
 
 
-@router.get("")
-def list_videos(
-    user: User, database: DatabaseHere, response: Response, cursor: Cursor = None, limit: Limit = None
-) -> list[Video]:
-    """The user's videos, newest first; with `limit`, the next page is in `Link`."""
-    with database.tenant(user) as session:
-        shown = show(session, videos.list_videos(session, before=cursor, limit=limit))
-    link_next(response, [video.id for video in shown], limit, "/api/videos")
-    return shown
+@router.get("", response_model=list[Video])
+def list_videos(user: User, database: DatabaseHere, cursor: Cursor = None, limit: Limit = None) -> Response:
+    """The videos that you may see, newest first; with `limit`, the next page is in `Link`."""
+
+    def read(before: int | None, most: int) -> list[Video]:
+        with database.tenant(user) as session:
+            return show(session, videos.list_videos(session, before=before, limit=most))
+
+    return bare_array(read, "/api/videos", cursor=cursor, limit=limit)
 
 
 @router.get("/{video_id}")

@@ -13,6 +13,9 @@ from sqlalchemy.sql.expression import bindparam
 
 from core.errors import Conflict, Invalid, NotFound
 from db import videos
+from db.base.rows import list_rows
+from db.base.videos import VideoConfidentiality
+from db.base.videos import videos as video_rows
 
 SEVERITIES = ("high", "medium", "low")
 
@@ -192,11 +195,8 @@ def list_decisions(session: Session, video_id: int, *, limit: int = 200) -> list
 
 def list_unsecured(session: Session, *, before: int | None = None, limit: int = 50) -> list[RowMapping]:
     """Videos whose check did not come out clear, or that have none, newest first."""
-    statement = text("""
-        SELECT * FROM videos WHERE confidentiality_status <> 'clear' AND (CAST(:before AS integer) IS NULL OR id < :before)
-        ORDER BY id DESC LIMIT :limit
-    """)
-    return list(session.execute(statement, {"before": before, "limit": limit}).mappings())
+    not_clear = video_rows.c.confidentiality_status != VideoConfidentiality.CLEAR
+    return list_rows(session, video_rows, not_clear, before=before, limit=limit)
 
 
 def segment_times(segment: Mapping[str, Any]) -> tuple[float, float]:

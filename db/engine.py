@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cache
 from typing import Any, Self
@@ -11,8 +12,10 @@ from uuid import UUID
 
 import psycopg
 import sqlalchemy
+from psycopg.abc import Buffer
 from psycopg.rows import namedtuple_row
 from psycopg.sql import Literal
+from psycopg.types.datetime import TimestampLoader
 from sqlalchemy import Connection, Dialect, TextClause, event, text
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.orm import Session
@@ -73,6 +76,7 @@ class Database:
         )
         # Without this the driver sends a BEGIN of its own before the first statement. Commit and rollback are sent all the same.
         self._beginning_ourselves = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        event.listen(self.engine, "connect", _read_times_as_utc)
         event.listen(self.engine, "checkin", _note_use)
         event.listen(self.engine, "checkout", self._ping)
 
@@ -164,6 +168,17 @@ def _send(connection: Connection, statement: str, params: Mapping[str, Any] | No
         raise DBAPIError.instance(
             statement, None, error, psycopg.Error, hide_parameters=True, connection_invalidated=lost, dialect=connection.dialect
         ) from error
+
+
+class _UtcLoader(TimestampLoader):
+    """Earlier databases hold instants without a zone, in UTC."""
+
+    def load(self, data: Buffer) -> datetime:
+        return super().load(data).replace(tzinfo=UTC)
+
+
+def _read_times_as_utc(driver: psycopg.Connection[Any], _record: object) -> None:
+    driver.adapters.register_loader("timestamp", _UtcLoader)
 
 
 def _note_use(_connection: object, record: ConnectionPoolEntry) -> None:

@@ -6,13 +6,15 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping, text
+from sqlalchemy import RowMapping, Table, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.expression import bindparam
 from sqlalchemy.types import Uuid
 
 from core.errors import NotFound
+from db.base import videos as tables
+from db.base.rows import MOST, find_row, list_rows
 from db.base.videos import RequestStatus
 from db.engine import Role, acting_as
 
@@ -145,36 +147,29 @@ def list_seen_versions(session: Session, provider: str) -> set[tuple[str, str]]:
 
 def get_video(session: Session, video_id: int) -> RowMapping:
     """One video. Raises NotFound."""
-    return _one(session, "videos", video_id, "video")
+    return _one(session, tables.videos, video_id, "video")
 
 
 def get_request(session: Session, request_id: int) -> RowMapping:
     """One ingest request. Raises NotFound."""
-    return _one(session, "video_ingest_requests", request_id, "ingest request")
+    return _one(session, tables.video_ingest_requests, request_id, "ingest request")
 
 
-def _one(session: Session, table: str, row_id: int, words: str) -> RowMapping:
-    row = session.execute(text(f"SELECT * FROM {table} WHERE id = :id"), {"id": row_id}).mappings().one_or_none()  # noqa: S608
+def _one(session: Session, table: Table, row_id: int, words: str) -> RowMapping:
+    row = find_row(session, table, table.c.id == row_id)
     if row is None:
         raise NotFound(f"there is no {words} {row_id}")
     return row
 
 
-def list_videos(session: Session, *, before: int | None = None, limit: int | None = None) -> list[RowMapping]:
+def list_videos(session: Session, *, before: int | None = None, limit: int = MOST) -> list[RowMapping]:
     """Newest first, from `before` (exclusive) on."""
-    return _list(session, "videos", before, limit)
+    return list_rows(session, tables.videos, before=before, limit=limit)
 
 
-def list_requests(session: Session, *, before: int | None = None, limit: int | None = None) -> list[RowMapping]:
+def list_requests(session: Session, *, before: int | None = None, limit: int = MOST) -> list[RowMapping]:
     """Newest first, from `before` (exclusive) on."""
-    return _list(session, "video_ingest_requests", before, limit)
-
-
-def _list(session: Session, table: str, before: int | None, limit: int | None) -> list[RowMapping]:
-    statement = text(f"""
-        SELECT * FROM {table} WHERE CAST(:before AS integer) IS NULL OR id < :before ORDER BY id DESC LIMIT :limit
-    """)  # noqa: S608  (one of two constant names)
-    return list(session.execute(statement, {"before": before, "limit": limit}).mappings())
+    return list_rows(session, tables.video_ingest_requests, before=before, limit=limit)
 
 
 _CHANGEABLE = frozenset(

@@ -5,6 +5,9 @@ from uuid import UUID
 from sqlalchemy import RowMapping, text
 from sqlalchemy.orm import Session
 
+from db.base.rows import list_rows
+from db.base.videos import videos
+
 _WANTED = """
 (CAST(:before AS uuid) IS NULL OR id < :before) AND (CAST(:subject AS text) IS NULL OR subject = :subject)
 """
@@ -36,7 +39,7 @@ SELECT v.id, coalesce(v.title, v.original_filename) AS title, v.status, v.durati
 FROM videos v
 LEFT JOIN confidentiality_checks c ON c.id = v.last_confidentiality_check_id
 LEFT JOIN video_files f ON f.video_id = v.id AND f.kind = 'poster'
-ORDER BY v.id DESC LIMIT :limit
+WHERE v.id = ANY(:ids) ORDER BY v.id DESC
 """)
 
 
@@ -50,7 +53,8 @@ def list_jobs(
 
 def list_videos(session: Session, *, limit: int) -> list[RowMapping]:
     """Newest first, with the counts of the last check and the hash of the poster, if there are any."""
-    return list(session.execute(_VIDEOS, {"limit": limit}).mappings())
+    ids = [video["id"] for video in list_rows(session, videos, limit=limit)]
+    return list(session.execute(_VIDEOS, {"ids": ids}).mappings())
 
 
 def find_titled(session: Session, subject: str | None) -> RowMapping | None:

@@ -40,6 +40,8 @@ metadata = MetaData(
     },
 )
 
+NOBODYS_ARE_FOR_ALL = "rows without a user are for everybody to read"  # in a table's `info`
+
 Document = JSONB(none_as_null=True)  # None is written as NULL, not as the document `null`
 
 

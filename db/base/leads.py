@@ -5,7 +5,20 @@ from enum import StrEnum
 from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, Table, Text, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from db.base.columns import Document, Moves, UtcDateTime, by_owner, company, created_at, key, metadata, updated_at, user, words
+from db.base.columns import (
+    NOBODYS_ARE_FOR_ALL,
+    Document,
+    Moves,
+    UtcDateTime,
+    by_owner,
+    company,
+    created_at,
+    key,
+    metadata,
+    updated_at,
+    user,
+    words,
+)
 
 
 class ClientType(StrEnum):
@@ -265,4 +278,5 @@ referral_partner_categories = Table(
     updated_at(),
     *by_owner("referral_partner_categories"),
     Index("referral_partner_categories_by_industry", "industry", "name"),
+    info={NOBODYS_ARE_FOR_ALL: True},
 )

@@ -112,6 +112,8 @@ videos = Table(
     created_at(),
     updated_at(),
     *by_owner("videos"),
+    Index("videos_by_user_status", "user_id", "status", text("id DESC")),
+    Index("videos_by_company_status", "company_id", "status", text("id DESC"), postgresql_where=text("company_id IS NOT NULL")),
     Index("videos_by_parent", "parent_video_id", postgresql_where=text("parent_video_id IS NOT NULL")),
 )
 

@@ -11,7 +11,8 @@ from core.local_stack.servers import Servers
 from db.base.accounts import users
 from db.base.companies import companies, company_memberships
 from db.base.connections import oauth_states
-from db.base.videos import user_channels, youtube_channels
+from db.base.rows import list_rows
+from db.base.videos import user_channels, videos, youtube_channels
 from db.engine import Database
 from tests.conftest import cloned, opened
 from tests.db.rows import TABLES, insert_row, owner_column, parents, row_of
@@ -102,6 +103,44 @@ def test_nobody_hands_a_row_to_another(database: Database, setup: Connection, ta
     key = row_of(setup, table, "anna")
     with database.tenant("anna") as session, pytest.raises(ProgrammingError, match=r"keeps its owner|permission denied"):
         session.execute(table.update().where(_key(table) == key).values({owner_column(table): "bela"}))
+
+
+@pytest.mark.parametrize("table", OF_COMPANIES, ids=named)
+def test_a_list_holds_what_may_be_seen_newest_first(database: Database, setup: Connection, table: Table):
+    for user, company in (("anna", 1), ("anna", None), ("bela", None), ("bela", 2), ("mia", 1), ("anna", 2), ("carl", 1)):
+        insert_row(setup, table, user, company_id=company)
+    if table.c.user_id.nullable:
+        setup.execute(table.update().where(table.c.id == 3).values(user_id=None))
+    for user in ("anna", "bela", "carl", "mia", ""):
+        with database.tenant(user) as session:
+            seen = list(session.scalars(select(table.c.id).order_by(table.c.id.desc())))
+            assert [row["id"] for row in list_rows(session, table)] == seen
+            listed: list[int] = []
+            while page := list_rows(session, table, before=listed[-1] if listed else None, limit=2):
+                listed += [row["id"] for row in page]
+            assert listed == seen
+            odd = list_rows(session, table, table.c.id % 2 == 1)
+            assert [row["id"] for row in odd] == [key for key in seen if key % 2]
+
+
+@pytest.mark.parametrize("only", [(), (videos.c.status == "failed",), (videos.c.status == "publishing",)])
+def test_a_page_of_many_costs_what_the_page_holds(database: Database, setup: Connection, only):
+    """Of 3000 videos that each sees: whoever reads them all and sorts is found out by the count of rows that were fetched."""
+    for who, company in (("anna", None), ("mia", 1)):
+        statement = text("""
+            INSERT INTO videos (user_id, company_id, original_filename, storage_path, status)
+            SELECT :user, CAST(:company AS integer), 'a.mp4', '', CASE n % 30 WHEN 0 THEN 'failed' ELSE 'ready_to_edit' END
+            FROM generate_series(1, 3000) n
+        """)
+        setup.execute(statement, {"user": who, "company": company})
+    setup.execute(text("ANALYZE videos"))
+    fetched = text("SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relid = 'videos'::regclass")
+    for user in ("anna", "carl", "mia"):
+        with database.tenant(user) as session:
+            before = session.scalar(fetched) or 0
+            list_rows(session, videos, *only, limit=50)
+            assert session.scalar(fetched) - before <= 3 * 50
+            assert session.scalar(text("SHOW enable_bitmapscan")) == "on"
 
 
 @pytest.mark.parametrize(("table", "column"), CHILDREN)
