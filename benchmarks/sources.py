@@ -1,155 +1,48 @@
 """Fifty videos from each of Drive and Dropbox while every tenth answer is bad and workers are killed; twenty that nobody told of.
 
-- taken in: each file of both accounts once, its bytes those that were put there, none lost, none twice; the files lie at two depths. The
-  worker process is killed with -9 every few seconds. Counted besides: downloads, and those that went on in the middle of a file;
+- taken in: each file of both accounts once, its bytes those that were put there, none lost, none twice; the files lie at two depths, every
+  fifth is large. The worker process is killed with -9 again and again, each time in the middle of a download. Counted besides: downloads,
+  and those that went on in the middle of a file;
 - missed: notifications of twenty more files are dropped. Measured is when each one's ingest was there, beside the sweep's bound;
 - rclone, where it is installed, lists the same files with the same hashes as our rows.
 
 Real servers, scheduler, web and worker processes, production settings but for the sweep's; the services are the twins, met by the official
-clients. Steps `fetch` and `probe` run; transcoding has benchmarks of its own. The last line is JSON.
+clients. Steps `fetch` and `probe` run; transcoding has benchmarks of its own. Tells how far it is; where an ingest has failed, or nothing came
+for two minutes, it ends and tells what each waits for. The last line is JSON.
 """
 
 import argparse
 import contextlib
 import hashlib
 import json
-import os
 import random
 import shutil
-import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import text
-
-from core.local_stack.servers import Program, Servers, kill_session, stop
-from core.nudge import Nudge
-from core.settings import settings
+from benchmarks._sources_stage import LARGE_BYTES, ROOT, SECRET, SWEEP_SECONDS, Bench, Progress, Stuck, tell, wait
+from core.local_stack.servers import Servers
 from core.storage import FolderStorage
-from db import users
-from db.engine import Database
-from db.migrations import upgrade
 from pipelines.base import enqueue
 from tests.accounts import MAKERS, Account, choose
 from tests.twins.google import DRIVE_SCOPES
 from twins.running import Twins
 
-ROOT = Path(__file__).parents[1]
 CLIP = ROOT / "samples" / "clear.mp4"
-SECRET = "of the app"
 MISSED = 10  # in each account
-SWEEP_SECONDS, LEASE_SECONDS, KILL_EVERY_SECONDS = 20, 5, 10.0
-MOST_KILLS = 4  # what lost its worker is hinted again a minute later, so that killing on would only delay the end
+KILLS = 5  # spread over the files, each once a large download is under way
 DOWNLOAD = {"google_drive": "/revisions/", "dropbox": "files/download"}
 
 
-def clip(number: int) -> bytes:
+def clip(number: int, *, large: bool) -> bytes:
     """A real video that no other equals: an MP4 may end in a box that says nothing."""
-    free = random.Random(number).randbytes(4096)
+    free = random.Random(number).randbytes(LARGE_BYTES if large else 4096)
     return CLIP.read_bytes() + (len(free) + 8).to_bytes(4, "big") + b"free" + free
-
-
-class Bench:
-    """Twins, servers, and the product's processes."""
-
-    def __init__(self, home: Path, servers: Servers, twins: Twins) -> None:
-        self.home, self.twins = home, twins
-        self.port = _free_port()
-        self.environment = {
-            **{name: value for name, value in os.environ.items() if name != "SSL_CERT_DIR"},
-            **servers.environment,
-            **twins.environment(),
-            "PYTHONPATH": str(ROOT),
-            "ASKSTEPHEN_HOME": str(home),
-            "PORT": str(self.port),
-            "LOCAL_MODE": "true",
-            "PUBLIC_URL": f"http://127.0.0.1:{self.port}",
-            "DROPBOX_APP_SECRET": SECRET,
-            "SWEEP_SECONDS": str(SWEEP_SECONDS),
-            "LEASE_SECONDS": str(LEASE_SECONDS),
-            "LOG_LEVEL": "warning",
-        }
-        os.environ.update(self.environment)
-        os.environ.pop("SSL_CERT_DIR", None)
-        settings.cache_clear()
-        upgrade(servers.environment["DATABASE_URL"])
-        self.database = Database(servers.environment["DATABASE_URL"], nudge=Nudge(servers.environment["REDIS_URL"]))
-        with self.database.jobs() as session:
-            self.owner = users.ensure_local_owner(session)
-        self.worker: subprocess.Popen[bytes] | None = None
-        self.kills = 0
-
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        """Until the block ends."""
-        started = [self._start(words) for words in (["api_stub"], ["scheduler"])]
-        self.start_worker()
-        try:
-            yield
-        finally:
-            for process in (*started, self.worker):
-                if process is not None:
-                    stop(process, signal.SIGTERM, seconds=10)
-                    kill_session(process)
-
-    def start_worker(self) -> None:
-        """The only one there is."""
-        self.worker = self._start(["workers", "--queues", "io", "--threads", "8"])
-
-    def kill_worker(self) -> None:
-        """As the kernel does when memory is short, and start another."""
-        if self.worker is not None:
-            self.worker.kill()
-            self.worker.wait()
-            kill_session(self.worker)
-        self.kills += 1
-        self.start_worker()
-
-    def _start(self, words: list[str]) -> subprocess.Popen[bytes]:
-        log = self.home / "logs" / f"{words[0]}.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
-        return Program(words[0], (sys.executable, "-m", *words), ROOT, log, self.environment).start()
-
-    def files(self, account: Account) -> list[Any]:
-        """Each ingest of the account: name, when it was asked for, version, key and hash of what is stored."""
-        with self.database.tenant(self.owner) as session:
-            return list(
-                session.execute(
-                    text("""
-                    SELECT r.source_file_name AS name, r.source_path AS path, r.created_at, f.key, f.sha256, s.version
-                    FROM video_ingest_requests r LEFT JOIN video_files f ON f.video_id = r.video_id AND f.kind = 'source'
-                    LEFT JOIN jobs.seen_versions s ON (s.provider, s.source_path) = (r.provider, r.source_path)
-                    WHERE r.provider = :provider ORDER BY r.id
-                    """),
-                    {"provider": account.provider},
-                )
-            )
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
-
-
-def wait(holds: Callable[[], bool], *, seconds: float, every: Callable[[], object] = lambda: None) -> bool:
-    """Whether it came true in time; `every` is called while it has not."""
-    deadline = time.monotonic() + seconds
-    while not holds():
-        if time.monotonic() > deadline:
-            return False
-        every()
-        time.sleep(0.2)
-    return True
 
 
 def fill(account: Account, first: int, number: int) -> dict[str, bytes]:
@@ -159,15 +52,11 @@ def fill(account: Account, first: int, number: int) -> dict[str, bytes]:
         account.subfolder(f"unused {first}")
     deeper = account.subfolder(f"Größe {first}")
     for each in range(first, first + number):
-        name, content = f"{account.provider} {each:03} – 日本.mp4", clip(hash_of(account, each))  # noqa: RUF001
+        name = f"{account.provider} {each:03} – 日本.mp4"  # noqa: RUF001
+        content = clip(each * 2 + (account.provider == "dropbox"), large=each % 5 == 0)
         account.put(name, content, deeper) if each % 2 else account.put(name, content)
         put[name] = content
     return put
-
-
-def hash_of(account: Account, each: int) -> int:
-    """A number for this file of this account only."""
-    return each * 2 + (account.provider == "dropbox")
 
 
 def judge(bench: Bench, account: Account, put: dict[str, bytes]) -> dict[str, Any]:
@@ -193,29 +82,27 @@ def take_in(bench: Bench, accounts: list[Account], number: int) -> tuple[dict[st
     """All files of both accounts under faults and kills."""
     put = {account.provider: fill(account, 0, number) for account in accounts}
     bench.twins.level(every=10, seed=7)
-    began = killed_at = time.monotonic()
+    began = time.monotonic()
     for account in accounts:
         choose(bench.database, bench.owner, account.connection_id, account.folder)
         with bench.database.tenant(bench.owner) as session:
             enqueue(session, "connection_sync", {"connection_id": account.connection_id}, owner_id=bench.owner)
-
-    def kill_now_and_then() -> None:
-        nonlocal killed_at
-        if bench.kills < MOST_KILLS and time.monotonic() - killed_at > KILL_EVERY_SECONDS:
+    progress = Progress(bench)
+    while True:
+        stored = {account.provider: sum(row.key is not None for row in bench.files(account)) for account in accounts}
+        progress.look(sum(stored.values()), ", ".join(f"{name} {count} of {number}" for name, count in stored.items()))
+        if min(stored.values()) >= number:
+            break
+        due = sum(stored.values()) > bench.kills * len(accounts) * number / (KILLS + 1)
+        if bench.kills < KILLS and due and wait(bench.is_midway, seconds=0.2):
             bench.kill_worker()
-            killed_at = time.monotonic()
-
-    def is_done() -> bool:
-        return all(sum(row.key is not None for row in bench.files(account)) >= number for account in accounts)
-
-    in_time = wait(is_done, seconds=420, every=kill_now_and_then)
+        time.sleep(0.05)
     seconds = time.monotonic() - began
     bench.twins.clear_faults()
     faults = Counter(seen["fault"] for seen in bench.twins.seen() if seen["fault"])
     judged = {account.provider: judge(bench, account, put[account.provider]) for account in accounts}
     return {
         **judged,
-        "in_time": in_time,
         "seconds": round(seconds, 1),
         "kills": bench.kills,
         "bad_answers": sum(faults.values()),
@@ -238,6 +125,7 @@ def miss(bench: Bench, accounts: list[Account], first: int, put: dict[str, dict[
             found.update({row.name: row.created_at.timestamp() for row in bench.files(account) if row.name in since})
         return found.keys() == since.keys()
 
+    tell(f"{len(since)} more files of which nobody is told")
     wait(all_found, seconds=3 * SWEEP_SECONDS + 30)
     bench.twins.clear_faults()
     longest = max((found[name] - since[name] for name in found), default=0.0)
@@ -286,18 +174,22 @@ def main() -> None:
             bench = Bench(home / "home", servers, twins)
             accounts = [make(twins, bench.database, bench.owner, f"{name}@example.com") for name, make in MAKERS.items()]
             with bench.running():
-                wait(lambda: _is_up(bench), seconds=30)
+                wait(bench.is_up, seconds=30)
                 twins.add_webhook(f"http://127.0.0.1:{bench.port}/webhooks/dropbox", SECRET)
-                taken, put = take_in(bench, accounts, number)
-                print(json.dumps(taken, indent=1))
+                try:
+                    taken, put = take_in(bench, accounts, number)
+                except Stuck as stuck:
+                    sys.exit(f"stuck: {stuck}\n" + json.dumps({"as_promised": False, "kills": bench.kills}))
+                tell(json.dumps(taken))
                 missed = miss(bench, accounts, number, put)
                 wait(lambda: all(row.key for account in accounts for row in bench.files(account)), seconds=60)
+                tell("what rclone lists is compared")
                 same = compare_with_rclone(bench, accounts)
             bench.database.dispose()
             wrong = twins.complaints()
     result = {"taken_in": taken, "missed": missed, "rclone": same, "wrong_answers_of_twins": wrong}
     good = (
-        taken["in_time"]
+        taken["kills"] == KILLS
         and all(
             one["identical"] == one["hashes_right"] == one["files"] == number and one["twice"] == one["lost"] == 0
             for one in (taken[account.provider] for account in accounts)
@@ -308,11 +200,6 @@ def main() -> None:
     )
     print(json.dumps({**result, "as_promised": good}))
     sys.exit(0 if good else 1)
-
-
-def _is_up(bench: Bench) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", bench.port)) == 0
 
 
 if __name__ == "__main__":
