@@ -1,11 +1,15 @@
 """The check as a job, with a language model that fails in every way."""
 
 import dataclasses
+from datetime import UTC, datetime
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.orm import Session
 
 from db import confidentiality, jobs, videos
 from db.engine import Database
+from db.why import why_not_running
 from pipelines.confidentiality import PIPELINE, Confidentiality, start
 from testkit import NotSucceeded, Worker
 from twins.running import Twins
@@ -70,6 +74,40 @@ def test_an_endpoint_that_is_away_is_waited_for_and_nothing_is_cleared(
     assert raised.value.job["finished_at"] is None
     with database.tenant(owner) as session:
         assert videos.get_video(session, video_id)["confidentiality_status"] == "checking"
+
+
+def test_while_the_endpoint_is_switched_off_the_check_waits_without_end_and_goes_on_by_itself(
+    model: Twins, worker: Worker, database: Database, owner: str, video_id: int
+):
+    model.put("openai.answers", "1", {"match": "tangerine", "say": READ})
+    with database.tenant(owner) as session:
+        job_id = start(session, video_id, user_id=owner)[1]
+    model.kill()
+    try:
+        for _ in range(6):  # once more than a step has attempts
+            worker.drain()
+            job = worker.job(job_id)
+            with database.tenant(owner) as session:
+                assert videos.get_video(session, video_id)["confidentiality_status"] == "checking"
+            with database.jobs() as session:
+                why = why_not_running(session, job, now=datetime.now(UTC))
+                let_time_pass(session)
+    finally:
+        model.start()
+    [review] = [each for each in job["steps"] if each["name"] == "review"]
+    assert (review["status"], review["attempt"]) == ("queued", 0)
+    assert why is not None
+    assert why.startswith("openai is unavailable until ")
+    worker.drain()
+    assert worker.job(job_id)["status"] == "succeeded"
+    check, status = last(database, owner, video_id)
+    assert (check["status"], status, check["ran"]["language_model"]["unread"]) == ("completed", "flagged", 0)
+
+
+def let_time_pass(session: Session) -> None:
+    """What waits for its time waits no longer."""
+    session.execute(text("UPDATE jobs.breakers SET open_until = now(), opened_at = opened_at - interval '1 hour'"))
+    session.execute(text("UPDATE jobs.job_steps SET available_at = now() WHERE status IN ('queued', 'retrying')"))
 
 
 def test_asked_for_twice_it_is_one_check(worker: Worker, database: Database, owner: str, video_id: int):
