@@ -50,8 +50,13 @@ def up(options: argparse.Namespace) -> int:
 
 def link(options: argparse.Namespace) -> int:
     """Print a link for the installation that runs on this home."""
-    print(_link(*running_at(options.home)))
+    print(new_link(options.home))
     return 0
+
+
+def new_link(home: Path) -> str:
+    """A link that signs in once, to the installation that runs on this home. Raises Misconfigured."""
+    return _link(*running_at(home))
 
 
 def running_at(home: Path) -> tuple[str, int]:

@@ -59,9 +59,12 @@ class _Gone:
         return bool(self.verdicts) and all(verdict.passed for verdict in self.verdicts)
 
 
-def show_everything(folder: Path, *, storm: bool) -> list[Verdict]:
-    """Go every path and print a table; with `storm` every tenth answer of the twins is bad, and each process is killed once."""
-    home = folder / "home"
+@contextmanager
+def everything(folder: Path, home: Path, *, storm: bool) -> Iterator[list[Verdict]]:
+    """Go every path and print a table; with `storm` every tenth answer of the twins is bad, and each process is killed once.
+
+    All of it runs until the block ends.
+    """
     with _stage(folder, home) as stage:
         if storm:
             stage.twins.level(every=_BAD_EVERY, seed=_SEED)
@@ -70,7 +73,7 @@ def show_everything(folder: Path, *, storm: bool) -> list[Verdict]:
         if storm:
             say(f"killed: {', '.join(killed)}")
         _show_table(gone)
-        return [verdict for each in gone for verdict in each.verdicts]
+        yield [verdict for each in gone for verdict in each.verdicts]
 
 
 @contextmanager
