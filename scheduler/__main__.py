@@ -17,6 +17,7 @@ from scheduler.prune import Prune
 from scheduler.relay import Relay
 from scheduler.rescue import Rescue
 from scheduler.retention import Retention
+from scheduler.steady import Steady
 from scheduler.sweep import Sweep
 from scheduler.watch import open_watch
 
@@ -52,6 +53,7 @@ def main() -> None:
     audit = Audit(database)
     clock.add_job(audit.tick, "interval", minutes=1)
     clock.start()
+    Steady(clock).start()
     get_logger("scheduler").info("scheduler.started")
     Relay(database, redis_url).run()
 

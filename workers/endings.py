@@ -39,9 +39,12 @@ def ending_of(held: jobs.Claim, error: Exception) -> Ending | None:
 
 
 def passes(error: DBAPIError) -> bool:
-    """Tell whether the same transaction may do well later: the server was away (classes 08 and 57), or chose us to break a deadlock (40)."""
+    """Tell whether the same transaction may do well later.
+
+    The server was away (classes 08 and 57), chose us to break a deadlock (40), or has no disk, memory or connection left (53).
+    """
     state = sqlstate(error)
-    return error.connection_invalidated or state is None or state.startswith(("08", "57", "40"))
+    return error.connection_invalidated or state is None or state.startswith(("08", "57", "40", "53"))
 
 
 def sqlstate(error: DBAPIError) -> str | None:

@@ -48,7 +48,7 @@ class StepRunner:
         self.held: dict[UUID, Context] = {}
         self.stopping = threading.Event()
         self.times = StepTimes()
-        self.room = HostRoom(database, scratch)
+        self.room = HostRoom(database, scratch, storage)
         self._hints: dict[int, Hint] = {}
         self._claims = GroupCommit(self._claim, most=_LARGEST_GROUP)
         self._successes = GroupCommit(self._succeed, most=_LARGEST_GROUP)
@@ -155,8 +155,8 @@ class StepRunner:
             self._let_go(ctx)
 
     def _settle_error(self, ctx: Context, error: Exception) -> None:
-        ending = ending_of(ctx.held, error)
         ctx.remove_folder()  # before the status says so: a cancelled job's partial files are gone
+        ending = ending_of(ctx.held, self.room.explain(error))
         if ending is not None:
             self._settle(ctx.held, ending)
 

@@ -1,3 +1,4 @@
+import errno
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -5,6 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from core.storage import FolderStorage
 from db.engine import Database
 from db.jobs import Free, Needs
 from pipelines.base import Pipeline, enqueue, step
@@ -57,5 +59,34 @@ def test_a_beat_tells_what_the_host_has_free(worker: Worker, database: Database,
     assert row.free_memory_bytes > 0
 
 
-def test_free_space_is_measured_where_attempts_will_have_their_folders(database: Database, tmp_path: Path):
-    assert HostRoom(database, tmp_path / "not" / "yet").measure().disk_bytes > 0
+def test_free_space_is_measured_where_attempts_will_have_their_folders(
+    database: Database, storage: FolderStorage, tmp_path: Path
+):
+    assert HostRoom(database, tmp_path / "not" / "yet", storage).measure().disk_bytes > 0
+
+
+@step(queue="io")
+def fill(ctx: Context) -> object:
+    (ctx.folder / "half").write_bytes(b"x")
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+FILL = Pipeline("fill", Size, (fill,))
+
+
+@pytest.mark.parametrize(
+    ("free", "status", "attempt", "words"),
+    [(0, "queued", 0, "the disk of attempts of host"), (1 << 40, "retrying", 1, "it needs more room than host")],
+)
+def test_a_disk_that_others_filled_is_no_fault_of_the_attempt_and_says_where(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, free: int, status: str, attempt: int, words: str
+):
+    monkeypatch.setattr(worker.runner.room, "measure", lambda: Free(free, None))
+    with registered(FILL):
+        with worker.database.tenant("local-owner") as session:
+            job_id = enqueue(session, "fill", {"size_bytes": 1}, owner_id="local-owner")
+        worker.drain()
+    [row] = worker.job(job_id)["steps"]
+    assert (row["status"], row["attempt"]) == (status, attempt)
+    assert words in row["error"]
+    assert not list(tmp_path.rglob("half"))

@@ -156,10 +156,11 @@ def test_an_overdue_step_that_does_not_listen_loses_its_lease_and_its_process_is
     assert told == [1], "at the second beat"
 
 
-def test_a_step_that_the_database_chose_to_break_a_deadlock_runs_again_and_counts_no_attempt(bench: Bench):
+@pytest.mark.parametrize("code", ["40P01", "53100"], ids=["it broke a deadlock", "its disk is full"])
+def test_a_step_whose_commit_the_database_cannot_take_now_runs_again_and_counts_no_attempt(bench: Bench, code: str):
     def behave(ctx: Context) -> object:
         with ctx.complete() as session:
-            session.execute(text("DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '40P01'; END $$"))
+            session.execute(text(f"DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '{code}'; END $$"))
         return None
 
     shown = bench.run(behave)

@@ -17,10 +17,12 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--seed", type=int, default=secrets.randbelow(100_000))
     parser.add_argument("--jobs", type=int, help="default: 20 000 in 30 minutes, and as many in proportion")
+    parser.add_argument("--only", nargs="*", default=[], metavar="WORD", help="faults whose name has one of these words")
     options = parser.parse_args()
     pipelines.__path__.append(str(DROPIN / "pipelines"))
     tell(f"seed {options.seed}: {options.minutes} minutes")
-    figures = soak(Plan(options.minutes * 60, options.jobs or round(options.minutes * _JOBS_A_MINUTE), options.seed))
+    jobs = options.jobs or round(options.minutes * _JOBS_A_MINUTE)
+    figures = soak(Plan(options.minutes * 60, jobs, options.seed, only=tuple(options.only)))
     sys.stdout.write(show(figures))
     return 1 if figures["violations"] else 0
 

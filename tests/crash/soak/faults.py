@@ -7,16 +7,19 @@ import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import redis
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
+from tests.crash.soak.points import crash_points
 from tests.crash.soak.stage import WORKERS, Stage
+from tests.crash.soak.surroundings import surroundings
 from tests.crash.soak.words import tell
 
 _DEATHS_A_MINUTE = 4  # the runner gives up at five
@@ -32,41 +35,54 @@ _CUT = text(
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
 )
 
+Deed = Callable[[], bool]  # False: not possible now
+
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """`process` is None where no process of ours was hit; `loses_steps` where its leases may expire."""
+    """`process` is None where none of ours or every one was hit; `loses_steps` where its leases may expire."""
 
     at: datetime
     deed: str
     process: str | None
     loses_steps: bool
+    seconds: float = 0.0  # how long it went on
+
+    @property
+    def until(self) -> datetime:
+        return self.at + timedelta(seconds=self.seconds)
 
 
 class Faults:
-    """One thread that does one thing after another until it is stopped, then undoes what is still undone."""
+    """One thread that does one thing after another until it is stopped, then undoes what is still undone.
 
-    def __init__(self, stage: Stage, *, every_seconds: tuple[float, float], seed: int) -> None:
+    `only`: deeds whose name has one of these words; all, where there are none.
+    """
+
+    def __init__(self, stage: Stage, *, every_seconds: tuple[float, float], seed: int, only: Collection[str] = ()) -> None:
         self.done: list[Fault] = []
-        self._stage = stage
+        self.stage = stage
+        self.random = random.Random(f"faults {seed}")
         self._every_seconds = every_seconds
-        self._random = random.Random(f"faults {seed}")
-        self._later: list[tuple[float, Callable[[], None]]] = []
+        self._later: list[tuple[float, Callable[[], object]]] = []
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
-        self._stopped: set[str] = set()
-        self._deeds: list[Callable[[], bool]] = [
-            *(lambda name=name: self._send(name, signal.SIGKILL) for name in _PYTHON),
-            *(lambda name=name: self._send(name, signal.SIGTERM) for name in _PYTHON),
-            *(lambda name=name: self._freeze(name) for name in WORKERS),
-            lambda: self._stand_still("scheduler"),
-            lambda: self._stand_still("valkey"),
-            *(self._flush, self._double_hints, self._cut_connections, self._second_scheduler),
-            lambda: self._send("valkey", signal.SIGKILL),
-            lambda: self._send("postgres", signal.SIGKILL),
-            lambda: self._send("postgres", signal.SIGINT),
-        ]
-        self._bag: list[Callable[[], bool]] = []
+        self._away: set[str] = set()
+        deeds: dict[str, Deed] = {
+            **{f"SIGKILL {name}": partial(self._send, name, signal.SIGKILL) for name in (*_PYTHON, "valkey", "postgres")},
+            **{f"SIGTERM {name}": partial(self._send, name, signal.SIGTERM) for name in _PYTHON},
+            "SIGINT postgres": partial(self._send, "postgres", signal.SIGINT),
+            **{f"SIGSTOP {name}": partial(self._freeze, name) for name in WORKERS},
+            **{f"SIGSTOP {name}": partial(self._stand_still, name) for name in ("scheduler", "valkey")},
+            "FLUSHALL": self._flush,
+            "hints doubled": self._double_hints,
+            "connections cut": self._cut_connections,
+            "second scheduler": self._second_scheduler,
+            **crash_points(self),
+            **surroundings(self),
+        }
+        self._deeds = [deed for name, deed in deeds.items() if not only or any(word in name for word in only)]
+        self._bag: list[Deed] = []
 
     def start(self) -> None:
         self._thread.start()
@@ -82,7 +98,7 @@ class Faults:
         return Counter(f"{fault.deed} {fault.process or ''}".strip() for fault in self.done)
 
     def _run(self) -> None:
-        next_at = time.monotonic() + self._random.uniform(*self._every_seconds) / 2
+        next_at = time.monotonic() + self.random.uniform(*self._every_seconds) / 2
         while not self._over.wait(0.05):
             now = time.monotonic()
             due = [act for at, act in self._later if at <= now]
@@ -91,113 +107,149 @@ class Faults:
                 act()
             if now >= next_at:
                 self._do_one()
-                next_at = time.monotonic() + self._random.uniform(*self._every_seconds)
+                next_at = time.monotonic() + self.random.uniform(*self._every_seconds)
 
     def _do_one(self) -> None:
         """Every deed once before any comes twice; one that is not possible now is passed over."""
         for _ in range(2 * len(self._deeds)):
             if not self._bag:
-                self._bag = self._random.sample(self._deeds, len(self._deeds))
+                self._bag = self.random.sample(self._deeds, len(self._deeds))
             try:
                 if self._bag.pop()():
                     return
             except (redis.RedisError, SQLAlchemyError):
                 continue  # that server is away just now
 
-    def _note(self, deed: str, process: str | None = None, *, loses_steps: bool = False) -> bool:
-        self.done.append(Fault(datetime.now(UTC), deed, process, loses_steps))
+    def note(self, deed: str, process: str | None = None, *, loses_steps: bool = False, seconds: float = 0.0) -> bool:
+        self.done.append(Fault(datetime.now(UTC), deed, process, loses_steps, seconds))
         tell(f"{self.done[-1].at:%H:%M:%S.%f} {deed} {process or ''}".rstrip())
         return True
 
-    def _wait_for_work(self, name: str) -> None:
+    def wait_for_work(self, name: str) -> None:
         """Strike where it hurts: while a step of this worker runs, if one does within two seconds."""
-        deadline = time.monotonic() + 2
-        while time.monotonic() < deadline and not self._over.wait(0.002):
-            with self._stage.database.jobs() as session:
-                if session.scalar(_RUNS, {"queues": list(WORKERS[name])}):
-                    return
 
-    def _may_die(self, name: str) -> bool:
+        def works() -> bool:
+            with self.stage.database.jobs() as session:
+                return session.scalar(_RUNS, {"queues": list(WORKERS[name])}) is not None
+
+        self.wait(works, seconds=2)
+
+    def may_die(self, name: str) -> bool:
         now = datetime.now(UTC)
-        deaths = [one for one in self.done if one.process == name and one.deed in {"SIGKILL", "SIGTERM", "SIGINT"}]
+        deaths = [one for one in self.done if one.process == name and one.deed.startswith(("SIGKILL", "SIGTERM", "SIGINT"))]
         return sum((now - one.at).total_seconds() < _WINDOW_SECONDS for one in deaths) < _DEATHS_A_MINUTE
 
     def _send(self, name: str, number: signal.Signals) -> bool:
-        process = self._stage.process_of(name)
-        if process is None or name in self._stopped or not self._may_die(name):
+        process = self.process_of(name)
+        if process is None or not self.may_die(name):
             return False
-        if name in WORKERS and self._random.random() < 0.75:  # the others strike at any moment
-            self._wait_for_work(name)
+        if name in WORKERS and self.random.random() < 0.75:  # the others strike at any moment
+            self.wait_for_work(name)
         with suppress(ProcessLookupError):
             os.kill(process, number)
-        return self._note(number.name, name, loses_steps=name in WORKERS and number == signal.SIGKILL)
+        return self.note(number.name, name, loses_steps=name in WORKERS and number == signal.SIGKILL)
 
     def _freeze(self, name: str) -> bool:
         """A worker stands still until its leases are another's, and wakes up beside that other."""
-        process = self._stage.process_of(name)
-        beside = self._stage.start_beside(name) if process and name not in self._stopped else None
-        if process is None or beside is None:
+        if self.replace(name) is None:
             return False
-        self._wait_for_work(name)
-        awake = self._stop(name, process)
-        self._later.append((awake + self._stage.lease_seconds, lambda: _end(beside)))
-        return self._note("SIGSTOP", name, loses_steps=True)
+        return self.note("SIGSTOP", name, loses_steps=True)
 
     def _stand_still(self, name: str) -> bool:
         """Longer than a lease, with nobody in its place: nothing is decided, or every hint waits."""
-        process = self._stage.process_of(name)
-        if process is None or name in self._stopped:
+        process = self.process_of(name)
+        if process is None:
             return False
         self._stop(name, process)
-        return self._note("SIGSTOP", name)
+        return self.note("SIGSTOP", name)
+
+    def replace(self, name: str, **environment: str) -> float | None:
+        """Stop it, with another in its place until a lease after it wakes up; returns when it does. None: not possible."""
+        process = self.process_of(name)
+        beside = self.stage.start_beside(name, **environment) if process else None
+        if process is None or beside is None:
+            return None
+        if name in WORKERS:
+            self.wait_for_work(name)
+        awake = self._stop(name, process)
+        self._later.append((awake + self.stage.lease_seconds, lambda: _end(beside)))
+        return awake
+
+    def process_of(self, name: str) -> int | None:
+        """None while it is dead, stands still, or is away: it is left alone."""
+        return None if name in self._away else self.stage.process_of(name)
+
+    def is_away(self, name: str) -> bool:
+        """Tell whether something was done to it that is not undone yet."""
+        return name in self._away
 
     def _stop(self, name: str, process: int) -> float:
         """Stop it, and return when it wakes up."""
-        awake = time.monotonic() + 1.5 * self._stage.lease_seconds + _RESCUE_SECONDS
         with suppress(ProcessLookupError):
             os.kill(process, signal.SIGSTOP)
-        self._stopped.add(name)
 
         def wake() -> None:
             with suppress(ProcessLookupError):
                 os.kill(process, signal.SIGCONT)
-            self._stopped.discard(name)
 
-        self._later.append((awake, wake))
-        return awake
+        return self.away(name, self.long_seconds(), wake)
 
-    def _redis(self) -> redis.Redis:
-        """One that does not wait for a server that stands still: this thread is the one to wake it."""
-        return redis.Redis.from_url(self._stage.redis_url, socket_timeout=1)
+    def long_seconds(self) -> float:
+        """Until what is away for so long looks dead, and has been replaced."""
+        return 1.5 * self.stage.lease_seconds + _RESCUE_SECONDS
+
+    def away(self, name: str, seconds: float, undo: Callable[[], object]) -> float:
+        """Nothing else is done to it until this is undone; returns when that is."""
+        self._away.add(name)
+
+        def undo_all() -> None:
+            undo()
+            self._away.discard(name)
+
+        return self.after(seconds, undo_all)
+
+    def after(self, seconds: float, act: Callable[[], object]) -> float:
+        """Let this thread do it then, or at the end; returns when."""
+        at = time.monotonic() + seconds
+        self._later.append((at, act))
+        return at
+
+    def wait(self, holds: Callable[[], bool], *, seconds: float) -> bool:
+        """Wait for that while nothing else is done."""
+        deadline = time.monotonic() + seconds
+        while not holds():
+            if time.monotonic() > deadline or self._over.wait(0.002):
+                return holds()
+        return True
 
     def _flush(self) -> bool:
-        with self._redis() as client:
+        with self.stage.redis() as client:
             client.flushall()
-        return self._note("FLUSHALL")
+        return self.note("FLUSHALL")
 
     def _double_hints(self) -> bool:
         """What is there twice and in another order, with hints of steps that run or have ended."""
-        with self._stage.database.jobs() as session:
+        with self.stage.database.jobs() as session:
             known = [(str(row.id), row.queue) for row in session.execute(_STEPS)]
-        with self._redis() as client:
+        with self.stage.redis() as client:
             for queue in ("io", "web", "media", "ai"):
                 there = [hint.decode() for hint in client.lrange(f"hints:{queue}", 0, -1)]
                 doubled = 2 * (there + [step_id for step_id, its_queue in known if its_queue == queue])
                 if doubled:
-                    client.rpush(f"hints:{queue}", *self._random.sample(doubled, len(doubled)))
-        return self._note("hints doubled")
+                    client.rpush(f"hints:{queue}", *self.random.sample(doubled, len(doubled)))
+        return self.note("hints doubled")
 
     def _cut_connections(self) -> bool:
-        with self._stage.database.engine.begin() as connection:
+        with self.stage.database.engine.begin() as connection:
             connection.execute(_CUT)
-        return self._note("connections cut")
+        return self.note("connections cut")
 
     def _second_scheduler(self) -> bool:
-        second = self._stage.start_beside("scheduler")
+        second = self.stage.start_beside("scheduler")
         if second is None:
             return False
-        self._later.append((time.monotonic() + 2 * self._stage.lease_seconds, lambda: _end(second)))
-        return self._note("second scheduler")
+        self.after(2 * self.stage.lease_seconds, lambda: _end(second))
+        return self.note("second scheduler")
 
 
 def _end(process: subprocess.Popen) -> None:

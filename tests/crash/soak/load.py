@@ -21,6 +21,7 @@ KINDS = {
     "soak_count": 10,
     "soak_fan": 10,
     "soak_retry": 5,
+    "soak_file": 5,
     "soak_child": 3,
     "soak_stop": 2,
 }

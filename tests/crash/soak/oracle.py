@@ -1,5 +1,6 @@
 """Compares what was accepted with what is left, and says what does not hold."""
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -92,7 +93,10 @@ def loss_of(attempt: Mapping[str, Any], process: str, faults: Sequence[Fault]) -
     meant = [
         fault
         for fault in faults
-        if fault.process == process and fault.loses_steps and attempt["started_at"] <= fault.at <= attempt["finished_at"]
+        if fault.loses_steps
+        and fault.process in {process, None}
+        and fault.at <= attempt["finished_at"]
+        and attempt["started_at"] <= fault.until
     ]
     return meant[-1] if meant else None
 
@@ -115,6 +119,7 @@ def leftovers(stage: Stage, left: Left) -> dict[str, list[str]]:
     return {
         "scratch left": [path.name for path in stage.scratch()],
         "hints that are not stale": list(_live_hints(stage, left)),
+        "files that are not whole": list(_broken_files(stage, left)),
     }
 
 
@@ -181,6 +186,16 @@ def _unknown_claims(left: Left, released: set[UUID]) -> Iterator[str]:
                 yield f"step {step_id}: execution by claim {one.claim_id}, of which nothing is kept"
 
 
+def _broken_files(stage: Stage, left: Left) -> Iterator[str]:
+    """What a committed row names is stored, every byte of it."""
+    storage = stage.inside(stage.home / "storage")
+    for step in left.steps.values():
+        if step["name"] == "write" and step["status"] == "succeeded":
+            path = storage / step["result"]["key"]
+            if not path.exists() or hashlib.sha256(path.read_bytes()).hexdigest() != step["result"]["sha256"]:
+                yield f"step {step['id']}: {path}"
+
+
 def _live_hints(stage: Stage, left: Left) -> Iterator[str]:
     with redis.Redis.from_url(stage.redis_url) as client:
         for queue in ("io", "web", "media", "ai"):
@@ -207,7 +222,7 @@ def recoveries(left: Left, faults: Sequence[Fault]) -> Iterator[Recovery]:
             later = [one.began_at for one in left.executions[step_id] if fault and one.began_at > attempt["finished_at"]]
             if fault and later:
                 again = min(later)
-                meanwhile = [one for one in faults if fault.at - _BEFORE <= one.at <= again and one is not fault]
+                meanwhile = [one for one in faults if fault.at - _BEFORE <= one.until and one.at <= again and one is not fault]
                 seconds = (again - fault.at).total_seconds()
                 rescued_seconds = (attempt["finished_at"] - fault.at).total_seconds()
                 if seconds > _PROMISED_SECONDS:
@@ -223,7 +238,7 @@ def recoveries(left: Left, faults: Sequence[Fault]) -> Iterator[Recovery]:
 def wasted_work(left: Left, faults: Sequence[Fault]) -> list[float]:
     """Seconds that each lost attempt had run when its worker was taken away: what has to be done again, checkpoints apart."""
     return [
-        (fault.at - attempt["started_at"]).total_seconds()
+        max(0.0, (fault.at - attempt["started_at"]).total_seconds())
         for step_id, attempts in left.attempts.items()
         for attempt in attempts
         if (fault := loss_of(attempt, _PROCESS[left.steps[step_id]["queue"]], faults))

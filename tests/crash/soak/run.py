@@ -28,13 +28,14 @@ class Plan:
     seed: int
     every_seconds: tuple[float, float] = (5.0, 20.0)
     lease_seconds: float = 10.0
+    only: tuple[str, ...] = ()  # words of faults; none: all of them
 
 
 def soak(plan: Plan) -> dict[str, Any]:
     """The figures; `violations` is empty when everything held."""
     with platform(lease_seconds=plan.lease_seconds) as stage:
         load = Load(stage, jobs_wanted=plan.jobs, seconds=plan.seconds, seed=plan.seed)
-        faults = Faults(stage, every_seconds=plan.every_seconds, seed=plan.seed)
+        faults = Faults(stage, every_seconds=plan.every_seconds, seed=plan.seed, only=plan.only)
         began = time.monotonic()
         load.start()
         faults.start()

@@ -5,14 +5,20 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import redis
+
 from core.local_stack.programs import SAME
 from core.nudge import Nudge
 from db.engine import Database
+from tests.crash.soak import disks
+from tests.crash.soak.links import Links
+from tests.crash.soak.words import tell
 from tests.crash.test_up import DROPIN, ROOT, processes_of, wait_until
 
 _EFFECTS = """
@@ -32,7 +38,10 @@ _WORDS = {
     "media": "-m\0workers\0--queues\0media\0",
     "ai": "-m\0workers\0--queues\0ai\0",
 }
+_HOOKS = Path(__file__).with_name("hooks")
+_DISK_BYTES = 1 << 29
 WORKERS = {"worker": ("io", "web"), "media": ("media",), "ai": ("ai",)}
+LINKED = ("scheduler", *WORKERS)
 
 
 @dataclass(slots=True)
@@ -43,10 +52,24 @@ class Stage:
     lease_seconds: float
     runner: subprocess.Popen
     database: Database
+    links: Links
+    small_disks: tuple[Path, ...]  # each full as soon as somebody fills it; none where they cannot be made
 
     @property
     def redis_url(self) -> str:
-        return f"unix://{self.home}/run/valkey/s"
+        return f"unix://{self.redis_socket}"
+
+    @property
+    def redis_socket(self) -> Path:
+        return self.home / "run" / "valkey" / "s"
+
+    def redis(self) -> redis.Redis:
+        """One that does not wait for a server that stands still: who asks is the one to wake it."""
+        return redis.Redis.from_url(self.redis_url, socket_timeout=1)
+
+    def inside(self, path: Path) -> Path:
+        """Where that which the platform sees at `path` is for us: it may lie on a disk of its own."""
+        return Path(f"/proc/{self.runner.pid}/root") / path.relative_to("/")
 
     def process_of(self, name: str) -> int | None:
         """The one that the runner started; None while it is dead."""
@@ -60,8 +83,8 @@ class Stage:
                 return number
         return None
 
-    def start_beside(self, name: str) -> subprocess.Popen | None:
-        """A second process of that name, as on another host; None while the first is dead."""
+    def start_beside(self, name: str, **more: str) -> subprocess.Popen | None:
+        """A second process of that name, as on another host, with `more` in its environment; None while the first is dead."""
         number = self.process_of(name)
         if number is None:
             return None
@@ -70,15 +93,16 @@ class Stage:
             pairs = Path(f"/proc/{number}/environ").read_text().split("\0")
         except OSError:
             return None
-        environment = dict(pair.split("=", 1) for pair in pairs if "=" in pair)
-        command = SAME.command([sys.executable, *words], death_signal=signal.SIGKILL)
+        environment = dict(pair.split("=", 1) for pair in pairs if "=" in pair) | more
+        enter = ["nsenter", f"--mount=/proc/{self.runner.pid}/ns/mnt", "env", f"--chdir={ROOT}"] if self.small_disks else []
+        command = SAME.command([*enter, sys.executable, *words], death_signal=signal.SIGKILL)
         with (self.home / "logs" / f"{name}-beside.log").open("ab") as log:
             return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log, start_new_session=True)
 
     def scratch(self) -> list[Path]:
         """Folders of attempts that are there."""
-        folder = self.home / "attempts"
-        return list(folder.iterdir()) if folder.is_dir() else []
+        folder = self.inside(self.home / "attempts")
+        return [path for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
 
 
 @contextmanager
@@ -87,29 +111,41 @@ def platform(*, lease_seconds: float) -> Iterator[Stage]:
     with tempfile.TemporaryDirectory(prefix="askstephen-soak-") as folder:  # short: sockets are looked for in the home
         Path(folder).chmod(0o711)  # as root, servers run as a user that must be able to walk in
         home = Path(folder) / "home"
-        runner = _start(home, lease_seconds)
+        small_disks = {home / name: _DISK_BYTES for name in ("attempts", "storage", "rows")} if disks.may_mount() else {}
+        if not small_disks:
+            tell("no disk will be full: only root may mount a small one")
+        links = _open_links(home)
+        runner = _start(home, lease_seconds, small_disks)
         url = (home / "run" / "up").read_text().splitlines()[0]
-        stage = Stage(home, lease_seconds, runner, Database(url, connections=6, nudge=Nudge(f"unix://{home}/run/valkey/s")))
+        database = Database(url, connections=6, nudge=Nudge(f"unix://{home}/run/valkey/s"))
+        stage = Stage(home, lease_seconds, runner, database, links, tuple(small_disks))
         try:
             with stage.database.engine.begin() as connection:
                 connection.exec_driver_sql(_EFFECTS)
+            if small_disks:
+                _move_rows(stage)
             yield stage
         finally:
             stage.database.dispose()
             runner.send_signal(signal.SIGINT)
             runner.wait(90)
+            links.close()
         wait_until(lambda: processes_of(home) == [], seconds=10)
 
 
-def _start(home: Path, lease_seconds: float) -> subprocess.Popen:
+def _start(home: Path, lease_seconds: float, small_disks: Mapping[Path, int]) -> subprocess.Popen:
     environment = {
         **{name: value for name, value in os.environ.items() if not name.endswith("_URL")},
-        "PYTHONPATH": str(DROPIN),
+        "PYTHONPATH": os.pathsep.join(map(str, (_HOOKS, DROPIN, ROOT))),
+        "SOAK_FOLDER": str(soak_folder(home)),
+        "SOAK_BOOTED_AT": str(time.time() - time.monotonic()),
         "LEASE_SECONDS": str(lease_seconds),
         "LOG_FORMAT": "json",
         "SAMPLE": "false",
     }
     argv = [sys.executable, "-m", "api_stub.cli", "up", "--port", "0", "--home", str(home)]
+    if small_disks:
+        argv = disks.confined(small_disks, argv)
     out = home.with_name("up.out")
     with out.open("wb") as said:  # the kernel tells it when the harness is killed
         command = SAME.command(argv, death_signal=signal.SIGINT)
@@ -118,3 +154,31 @@ def _start(home: Path, lease_seconds: float) -> subprocess.Popen:
     if runner.poll() is not None:
         raise RuntimeError(out.read_text())
     return runner
+
+
+def soak_folder(home: Path) -> Path:
+    """Where links and armed points are."""
+    return home / "run" / "soak"
+
+
+def _open_links(home: Path) -> Links:
+    links = Links()
+    for process in LINKED:
+        for server, at, target in (
+            ("postgres", ".s.PGSQL.5432", home / "run" / "pg" / ".s.PGSQL.5432"),
+            ("valkey", "s", home / "run" / "valkey" / "s"),
+        ):
+            links.open(process, server, soak_folder(home) / f"{process}-{server}" / at, target)
+    return links
+
+
+def _move_rows(stage: Stage) -> None:
+    """The rows of jobs onto a small disk; what the server needs to start again stays where it is."""
+    folder = stage.home / "rows" / "tablespace"
+    owner = (stage.home / "postgres").stat()
+    stage.inside(folder).mkdir(mode=0o700)
+    os.chown(stage.inside(folder), owner.st_uid, owner.st_gid)
+    with stage.database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql(f"CREATE TABLESPACE small LOCATION '{folder}'")
+        for table in ("jobs.jobs", "jobs.job_steps", "soak.effects"):
+            connection.exec_driver_sql(f"ALTER TABLE {table} SET TABLESPACE small")
