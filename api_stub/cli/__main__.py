@@ -57,6 +57,7 @@ def build_parser() -> argparse.ArgumentParser:
     storm = add("soak", soak, "Run random jobs while random processes and servers are killed, and compare what came out.")
     storm.add_argument("--minutes", type=float, default=30, help="how long jobs are enqueued (default: 30)")
     storm.add_argument("--seed", type=int, help="the same seed draws the same jobs and faults")
+    storm.add_argument("--only", nargs="*", default=[], metavar="WORD", help="only faults whose name has one of these words")
     add_twin_words(
         add(
             "twins",
