@@ -138,9 +138,24 @@ class Settings(BaseSettings):
     )
 
     # Leads
-    leads_provider: Literal["auto", "directory", "places"] = Field(
+    leads_provider: Literal["auto", "directory", "places", "workflow"] = Field(
         "auto",
-        description="Where leads are searched: directory (a CSV file), places (Google), or auto: places where it has a key.",
+        description="Where leads are searched: directory (a CSV file), places (Google), workflow (an address that is posted each "
+        "search), or auto: the workflow where it has an address, else places where it has a key, else the directory.",
+    )
+    leads_webhook_url: SecretStr = Field(
+        SecretStr(""), description="Address of an external workflow that searches for leads, and calls back under PUBLIC_URL."
+    )
+    leads_webhook_secret: SecretStr = Field(
+        SecretStr(""),
+        description="What searches and callbacks are signed with (Standard Webhooks): whsec_ and at least 24 random bytes in base64. "
+        "Unset: no callback is taken.",
+    )
+    leads_webhook_hours: float = Field(
+        6.0,
+        gt=0,
+        le=168,
+        description="How long a search waits for its workflow to call back. A later answer is kept all the same.",
     )
     leads_directory: Path | None = Field(
         None,

@@ -16,6 +16,7 @@ AGED: Mapping[str, str] = MappingProxyType(
         "jobs.operator_actions": "done_at < now() - interval '400 days'",
         "jobs.schedule_fires": "recorded_at < now() - interval '400 days' AND outcome <> 'waiting'",
         "jobs.violations": "found_at < now() - interval '90 days'",
+        "jobs.awaited": "answer_by < now() - interval '30 days'",
         "public.sessions": "expire < now()",
     }
 )

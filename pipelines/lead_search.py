@@ -14,10 +14,11 @@ from pipelines.steps.leads import absorb, begin, collect
 
 @dataclass(frozen=True, slots=True)
 class LeadSearch:
-    """A client, and its search where one is written already."""
+    """A client, and its search where one is written already; `late`: its answer came when nobody waited any more."""
 
     client_id: int
     search_id: int | None = None
+    late: bool = False
 
 
 def follow(session: Session, job: RowMapping) -> None:

@@ -29,9 +29,12 @@ from twins.oauth import Tokens
 from twins.openai.api import OpenAI
 from twins.proxy import HostProxy, start_proxy
 from twins.store import Store
+from twins.workflow import Workflow
 
 HOSTS = frozenset(
-    host for twin in (GoogleOAuth, Drive, YouTube, YouTubeFeeds, Places, Dropbox, OpenAI, Clerk) for host in twin.hosts
+    host
+    for twin in (GoogleOAuth, Drive, YouTube, YouTubeFeeds, Places, Dropbox, OpenAI, Clerk, Workflow)
+    for host in twin.hosts
 )
 _GOOGLE_TOKEN_SECONDS, _DROPBOX_TOKEN_SECONDS = 3600, 14_400
 
@@ -83,6 +86,7 @@ def _application(store: Store, proxy: HostProxy, authority: Authority) -> Door:
         Dropbox(store, dropbox, webhooks),
         OpenAI(store),
         clerk,
+        Workflow(store, messenger),
     ]
     control = Control(
         store=store, twins=twins, tokens=tokens, faults=faults, notes=notes, proxy=proxy, clerk=clerk, webhooks=webhooks

@@ -1,9 +1,9 @@
 """What a search found becomes leads: each business one, whatever it was called this time, and never what a person has set undone."""
 
-import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from pydantic.alias_generators import to_camel
 from sqlalchemy import RowMapping
 from sqlalchemy.orm import Session
 
@@ -57,16 +57,23 @@ def keep(session: Session, search: RowMapping, listings: Iterable[Listing], *, p
         known.add(lead_id, card)
         if lead_id not in results:
             results[lead_id] = {
-                **{name: value for name, value in dataclasses.asdict(listing).items() if name in (*_COLUMNS, "rating")},
+                **_shown(listing, values),
                 "position": len(results) + 1,
                 "leadId": lead_id,
                 "isNew": match is None,
                 "changed": changed,
                 "reasons": reasons,
-                "businessType": judgement.business_type.value,
-                "partnershipScore": judgement.columns["partnership_score"],
             }
     return list(results.values())
+
+
+def _shown(listing: Listing, values: dict[str, Any]) -> dict[str, Any]:
+    """A result as clients read it, in camel case."""
+    told = {name: getattr(listing, name) for name in (*_TOLD, "email", "rating")}
+    said = {name: values[name] for name in ("business_type", "partnership_score", *listing.said)}
+    return {to_camel(name): value for name, value in (told | said | listing.besides).items()} | {
+        "reviews": listing.review_count
+    }
 
 
 def _remember(rows: Sequence[RowMapping]) -> tuple[Known, dict[int, list[dict[str, Any]]]]:

@@ -21,3 +21,4 @@ class Listing:
     kinds: tuple[str, ...] = ()
     closed: bool = False
     said: dict[str, object] = field(default_factory=dict)  # what the provider has decided itself, by the columns of a lead
+    besides: dict[str, object] = field(default_factory=dict)  # what no column holds, for who reads the search's results

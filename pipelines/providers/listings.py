@@ -6,6 +6,7 @@ from typing import Protocol
 
 from core.settings import Settings
 from pipelines.leads.listing import Listing
+from pipelines.providers.workflow import Workflow
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +40,15 @@ class Listings(Protocol):
         """One page."""
 
 
-def get_listings(config: Settings) -> Listings:
+def get_listings(config: Settings) -> Listings | Workflow:
     """The source that the settings name. Raises Misconfigured."""
     from pipelines.providers.directory import Directory
     from pipelines.providers.places import Places
 
     key = config.google_places_api_key.get_secret_value()
-    if config.leads_provider == "places" or (config.leads_provider == "auto" and key):
-        return Places(key)
-    return Directory(config.leads_directory)
+    wanted = config.leads_provider
+    if wanted == "auto":
+        wanted = "workflow" if config.leads_webhook_url.get_secret_value() else "places" if key else "directory"
+    if wanted == "workflow":
+        return Workflow(config)
+    return Places(key) if wanted == "places" else Directory(config.leads_directory)

@@ -2,21 +2,29 @@
 
 import dataclasses
 import json
+from datetime import timedelta
 from typing import Any
 
+from sqlalchemy import RowMapping
 from sqlalchemy.orm import Session
 
+from core.errors import Refused
 from core.settings import settings
-from db.base.leads import LeadType
+from db.awaited import Question
+from db.base.leads import LeadType, SearchStatus
 from db.leads import clients, searches
 from pipelines.base import enqueue, step
 from pipelines.context import Context
 from pipelines.leads.judge import list_queries
 from pipelines.leads.keeping import keep
 from pipelines.leads.listing import Listing
-from pipelines.providers.listings import Query, get_listings
+from pipelines.leads.told import read_results
+from pipelines.outside import ask
+from pipelines.providers.listings import Listings, Query, get_listings
+from pipelines.providers.workflow import Workflow
 
 _MOST_PAGES = 60
+_LONGEST_ERROR = 500
 
 
 @step(queue="io")
@@ -25,7 +33,9 @@ def begin(ctx: Context) -> object:
     result: dict[str, Any] = {}
     with ctx.complete(result) as session:
         search_id = ctx.args["search_id"] or _insert(ctx, session)
-        searches.begin_search(session, search_id)
+        # An answer that came late replaces what the search has ended with.
+        if not (ctx.args["late"] and searches.get_search(session, search_id)["status"] == SearchStatus.COMPLETED):
+            searches.begin_search(session, search_id)
         result["search_id"] = search_id
     return result
 
@@ -40,12 +50,40 @@ def _insert(ctx: Context, session: Session) -> int:
 
 @step(queue="io", max_attempts=8)
 def collect(ctx: Context) -> object:
-    """Ask for every page of every query; goes on where a lost worker was."""
+    """Everything that the source tells: page by page, or once a workflow has called back."""
     source = get_listings(settings())
     if source.provider:
         ctx.calls(source.provider)
     with ctx.read() as session:
         search = searches.get_search(session, ctx.result("begin")["search_id"])
+    told = _ask(ctx, source, search) if isinstance(source, Workflow) else _read_pages(ctx, source, search)
+    key = ctx.key("listings.json")
+    with ctx.storage.writer(key) as file:
+        file.write(json.dumps(told).encode())
+    return {"key": key, "found": len(told), "provider": source.name}
+
+
+def _ask(ctx: Context, source: Workflow, search: RowMapping) -> list[dict[str, Any]]:
+    late = {"client_id": search["client_id"], "search_id": search["id"], "late": True}
+    question = Question("lead_search", str(search["id"]), "lead_search", late)
+    wanted = {
+        "client": search["user_id"],
+        "client_business_id": search["client_id"],
+        "search_id": f"search-{search['id']}",
+        "keyword": search["keyword"],
+        "geo": search["geo"],
+        "search_types": search["search_types"],
+        "verify_emails": search["verify_emails_requested"],
+    }
+    within = timedelta(hours=settings().leads_webhook_hours)
+    answer = ask(ctx, question, within=within, send=lambda message_id: source.ask(message_id, wanted))
+    if "error" in answer:
+        raise Refused(f"The workflow says: {answer['error'][:_LONGEST_ERROR]}")
+    return [dataclasses.asdict(listing) for listing in read_results(answer["results"])]
+
+
+def _read_pages(ctx: Context, source: Listings, search: RowMapping) -> list[dict[str, Any]]:
+    """Every page of every query; goes on where a lost worker was."""
     queries = list_queries(search["keyword"], [LeadType(kind) for kind in search["search_types"]])
     done: dict[str, Any] = ctx.last_checkpoint or {"query": 0, "cursor": None, "pages": 0, "listings": []}
     while done["query"] < len(queries) and done["pages"] < _MOST_PAGES:
@@ -55,10 +93,8 @@ def collect(ctx: Context) -> object:
         done["listings"] += [dataclasses.asdict(listing) for listing in page.listings]
         done |= {"cursor": page.next_cursor, "pages": done["pages"] + 1, "query": done["query"] + (page.next_cursor is None)}
         ctx.checkpoint(done)
-    key = ctx.key("listings.json")
-    with ctx.storage.writer(key) as file:
-        file.write(json.dumps(done["listings"]).encode())
-    return {"key": key, "found": len(done["listings"]), "provider": source.name}
+    told: list[dict[str, Any]] = done["listings"]
+    return told
 
 
 @step(queue="io")

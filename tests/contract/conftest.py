@@ -2,6 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 from fastapi.testclient import TestClient
+from pydantic import SecretStr
 
 from api_stub.app import create_app
 from core.local_stack.servers import Servers
@@ -10,7 +11,7 @@ from core.storage import FolderStorage
 from db import api_keys
 from db.base.accounts import UserRole, users
 from tests.conftest import cloned, opened
-from tests.contract.route import World
+from tests.contract.route import CALLBACK_SECRET, World
 
 
 @pytest.fixture(scope="session")
@@ -23,6 +24,7 @@ def world(stack: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         superadmin_email="superadmin@example.com",
         redis_url="",
         coach_wait_seconds=0,
+        leads_webhook_secret=SecretStr(CALLBACK_SECRET),
         _env_file=None,
     )
     with cloned(stack) as url, opened(url) as database:

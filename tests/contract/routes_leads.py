@@ -1,11 +1,16 @@
 """Leads and intelligence."""
 
+from datetime import timedelta
+from uuid import uuid4
+
+from db import awaited
 from db.base import leads
+from db.base.accounts import UserRole
 from db.leads import clients
-from tests.contract.route import Arguments, Route, World, keys
+from testkit import assert_enqueued
+from tests.contract.route import NOBODY, Arguments, Route, World, keys
 
 AWAITED: set[str] = {
-    "POST /leads/webhook/results",
     "POST /intel/analyze",
     "POST /intel/callback",
     "GET /intel/results/:clientId",
@@ -40,6 +45,23 @@ def a_search(world: World, owner: str) -> Arguments:
     arguments = a_client(world, owner)
     world.insert(leads.leads_searches, owner, client_id=arguments["client_id"])
     return arguments
+
+
+def an_asked_search(world: World, owner: str) -> Arguments:
+    """One that a workflow was asked for, by a job that has long ended."""
+    client_id = a_client(world, owner)["client_id"]
+    search_id = world.insert(leads.leads_searches, owner, client_id=client_id)
+    late = {"client_id": client_id, "search_id": search_id, "late": True}
+    with world.database.jobs() as session:
+        question = awaited.Question("lead_search", str(search_id), "lead_search", late)
+        awaited.expect(session, question, user_id=owner, job_id=uuid4(), step="collect", within=timedelta(hours=1))
+    return {"search_id": search_id}
+
+
+def is_taken(world: World, arguments: Arguments, answer) -> None:
+    assert answer.json() == {"success": True, "search_id": arguments["search_id"]}
+    with world.database.tenant(world.user(UserRole.SEARCH)) as session:
+        assert_enqueued(session, "lead_search", args={"search_id": arguments["search_id"], "late": True}, count=1)
 
 
 def an_analysis(world: World, owner: str) -> Arguments:
@@ -79,6 +101,17 @@ ROUTES: list[Route] = [
         also=is_pending,
         others=404,
         bad=(({"searchTypes": []}, 400), ({"searchTypes": ["lead"]}, 400)),
+    ),
+    Route(
+        method="POST",
+        path="/api/leads/webhook/results",
+        who=NOBODY,
+        is_signed=True,
+        arrange=an_asked_search,
+        body=lambda arguments: {"search_id": f"search-{arguments['search_id']}", "results": [{"title": "Crumbs"}]},
+        keys=keys("success search_id"),
+        also=is_taken,
+        bad=(({}, 400), ({"search_id": "x"}, 400), ({"search_id": 1, "results": {}}, 400), (b"no json", 400)),
     ),
     Route(
         method="GET",

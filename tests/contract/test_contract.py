@@ -21,10 +21,9 @@ def named(*routes: Route) -> list[object]:
 
 
 def call(world: World, route: Route, role: UserRole | None, arguments, sent=None) -> httpx.Response:
-    headers = {} if role is None else world.bearer(role)
-    return world.client.request(
-        route.method, route.url(arguments), headers=headers, **(route.sent(arguments) if sent is None else sent)
-    )
+    carried = route.sent(arguments) if sent is None else sent
+    headers = {**({} if role is None else world.bearer(role)), **carried.pop("headers", {})}
+    return world.client.request(route.method, route.url(arguments), headers=headers, **carried)
 
 
 def says_why(answer: httpx.Response, status: int) -> bool:
@@ -94,8 +93,7 @@ def test_it_keeps_a_row_from_others(world: World, route: Route):
 def test_it_says_what_is_wrong(world: World, route: Route, body: object, status: int):
     role = None if route.who == NOBODY else actor(route)
     arguments = route.arrange(world, world.user(role or UserRole.SEARCH))
-    sent = {"content": body} if isinstance(body, bytes) else {"json": body}
-    assert says_why(call(world, route, role, arguments, sent), status)
+    assert says_why(call(world, route, role, arguments, route.carried(body)), status)
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,9 @@ from db import base
 from db.engine import driver_url
 from tests.conftest import admin_url
 
-# Our own, beside the thirty: files of videos are keys of storage, decisions and passages follow from rows of theirs.
-OURS = {"competitors", "video_files", "video_passages", "confidentiality_decisions"}
+# Our own, beside the thirty: files of videos are keys of storage; decisions, passages and
+# what is said of a market follow from rows of theirs.
+OURS = {"competitors", "leads_intelligence", "video_files", "video_passages", "confidentiality_decisions"}
 
 COLUMNS = """
 SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity::text, pg_get_expr(d.adbin, d.adrelid)
