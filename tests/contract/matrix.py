@@ -3,46 +3,49 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
-from uuid import UUID
+from urllib.parse import quote
 
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 from sqlalchemy import Connection, String, Table, text
 
-from db import api_keys, jobs, schedules
+from core.ids import new_id
+from db import api_keys, failures, jobs, schedules
 from db.base import metadata
+from db.base.companies import MemberRole
 from db.base.competitors import SnapshotSource
+from db.companies import invite
 from db.engine import Database
 from db.watched import insert_competitor
 from tests.db.rows import TABLES, insert_row
 
 SECRET = "annas-secret"
-# Parts of a path that name no row of anybody's.
-WORDS = {
-    "kind": "mp4",
-    "path": "master.m3u8",
-    "name": "io",
-    "provider": "sample",
-    "section": "swot",
-    "segment_id": "seg-1",
-    "email": "a@b.example",
-    "channel_id": "1",
-    "fingerprint": "x",
-    "queue": "io",
-    "group_id": "1",
-    "schedule_id": "01a20e8d-b780-73b8-81ad-23fd5fd2ebf0",
-}
+# Parts of a path that name no row of anybody's: a form of a film, a part of one, a table of the workbook.
+WORDS = {"kind": "mp4", "path": "master.m3u8", "section": "swot", "segment_id": "seg-1"}
+# What the other parts name: the table and its column. A part that is new must be here, and its row be there.
 NAMED = {
     "video_id": "videos",
     "request_id": "video_ingest_requests",
     "connection_id": "cloud_connections",
     "client_id": "leads_clients",
-    "schedule_id": "schedules",
     "change_id": "competitor_changes",
     "competitor_id": "competitors",
     "conversation_id": "conversations",
-    "key_id": "api_keys",
+    "company_id": "companies",
+    "channel_id": "youtube_channels",
+    "user_id": "users",
+    "owner_id": "users",
+    "schedule_id": "jobs.schedules",
+    "job_id": "jobs.jobs",
+    "batch_id": "jobs.batches",
+    "upload_id": "jobs.uploads",
+    "key_id": "jobs.api_keys",
+    "email": "jobs.company_invitations.email",
+    "provider": "jobs.breakers.provider",
+    "name": "jobs.queues.name",
+    "group_id": "jobs.job_steps.error_class",
 }
 
 
@@ -57,6 +60,11 @@ class Asked:
     @property
     def names_a_row(self) -> bool:
         return "{" in self.path
+
+    @property
+    def parts(self) -> list[str]:
+        """What its path leaves to be filled in."""
+        return [part.partition(":")[0] for part in re.findall(r"\{([^}]+)\}", self.path)]
 
     @property
     def streams(self) -> bool:
@@ -96,38 +104,39 @@ def least(schema: Mapping[str, Any], described: Mapping[str, Any]) -> Any:
 
 @dataclass(frozen=True)
 class Rows:
-    """One user's rows: of every table one, of the job core a job, a batch and an upload."""
+    """The keys of one user's rows, by what `NAMED` says of them."""
 
     ids: Mapping[str, Any]
-    job_id: UUID
-    batch_id: UUID
-    upload_id: UUID
+    failure: str  # the group of her failed step, which pages name it by
 
-    def url(self, asked: Asked, user: str) -> str:
-        """The path with these rows in it. A name that is new here fails: say what it names."""
-        given = {
-            "job_id": self.job_id,
-            "batch_id": self.batch_id,
-            "upload_id": self.upload_id,
-            "company_id": self.ids["companies"],
-        }
+    def url(self, asked: Asked) -> str:
+        """The path with these rows in it."""
 
         def value(found: re.Match[str]) -> str:
             name = found[1].partition(":")[0]
-            if name == "row_id":
-                return str(self.ids[asked.path.split("/")[2].replace("-", "_")])
-            if name in {"user_id", "owner_id"}:
-                return user
-            if name in NAMED:
-                return str(self.ids[NAMED[name]])
-            return str(given[name] if name in given else WORDS[name])
+            if name == "group_id":
+                return self.failure
+            return WORDS[name] if name in WORDS else quote(str(self.ids[named(asked, name)]))
 
         return re.sub(r"\{([^}]+)\}", value, asked.path)
 
 
+def named(asked: Asked, part: str) -> str:
+    """What this part of the path names. Raises KeyError where that is not said."""
+    return asked.path.split("/")[2].replace("-", "_") if part == "row_id" else NAMED[part]
+
+
+def find_row(connection: Connection, name: str, key: object) -> str | None:
+    """The row of this name and key as it stands."""
+    table, _, column = name.removeprefix("jobs.").partition(".")
+    at = f"{'jobs' if name.startswith('jobs.') else 'public'}.{table}"
+    statement = f"SELECT t::text FROM {at} t WHERE {column or 'id'}::text = :key"
+    return connection.scalar(text(statement), {"key": str(key)})
+
+
 def write_rows(connection: Connection, database: Database, user: str) -> Rows:
     """A row of every table for this user, whose texts all hold the secret."""
-    ids = {}
+    ids: dict[str, Any] = {"users": user}
     for name, table in TABLES.items():
         if name not in {"users", "sessions", "company_memberships"}:
             ids[name] = insert_row(connection, table, user, **_secrets(table))
@@ -135,27 +144,49 @@ def write_rows(connection: Connection, database: Database, user: str) -> Rows:
         watched = {"competitor_key": f"url:{SECRET}", "source": SnapshotSource.WEBSITE, "url": SECRET, "name": SECRET}
         ids["competitors"] = insert_competitor(session, ids["leads_clients"], **watched, user_id=user)["id"]
         how = {"rule": {"kind": "weekly", "weekday": 1}, "zone": "UTC", "subject": SECRET}
-        ids["schedules"] = schedules.insert(session, owner_id=user, pipeline="self_check", args={}, **how)["id"]
-        job_id = jobs.insert_job(
+        ids["jobs.schedules"] = schedules.insert(session, owner_id=user, pipeline="self_check", args={}, **how)["id"]
+        new = {"pipeline": "self_check", "owner_id": user, "args": {"words": SECRET}}
+        steps = [jobs.NewStep("write_sample", "io")]
+        ids["jobs.jobs"] = jobs.insert_job(session, **new, steps=steps, subject=f"video:{ids['videos']}")
+        failed = jobs.insert_job(session, **new, steps=steps, subject=None)
+        ids["jobs.batches"] = new_id()
+        jobs.insert_batch(
             session,
-            pipeline="self_check",
+            ids["jobs.batches"],
             owner_id=user,
-            args={"words": SECRET},
-            steps=[jobs.NewStep("write_sample", "io")],
-            subject=f"video:{ids['videos']}",
+            pipeline="self_check",
+            priority=0,
+            job_ids=[ids["jobs.jobs"]],
+            hook=jobs.Hook("self_check", {"words": SECRET}),
         )
+        email = ids["jobs.company_invitations.email"] = f"{SECRET}@example.com"
+        invite(session, ids["companies"], email, MemberRole.MEMBER, invited_by=user)
     with database.jobs() as session:
         api_keys.insert_api_key(session, user_id=user, name=SECRET)
-        ids["api_keys"] = api_keys.list_api_keys(session, user_id=user)[-1]["id"]
-    upload_id, batch_id = UUID(int=7), UUID(int=8)
+        ids["jobs.api_keys"] = api_keys.list_api_keys(session, user_id=user)[-1]["id"]
+        provider = ids["jobs.breakers.provider"] = "youtube"
+        held = {"open_for": timedelta(days=1), "opened_by": user, "reason": SECRET}
+        jobs.open_breaker(session, provider, owner_id=user, **held)
+        ids["jobs.queues.name"] = "io"
+    ids["jobs.job_steps.error_class"] = "AnnasFault"
+    connection.execute(
+        text("""
+        UPDATE jobs.job_steps SET status = 'failed', error_class = 'AnnasFault', error_group = :secret, finished_at = now()
+        WHERE job_id = :job
+        """),
+        {"job": failed, "secret": SECRET},
+    )
+    ids["jobs.uploads"] = new_id()
     connection.execute(
         text("""
         INSERT INTO jobs.uploads (id, user_id, file_name, size_bytes, expires_at)
         VALUES (:id, :user, :name, 10, now() + interval '1 day')
         """),
-        {"id": upload_id, "user": user, "name": SECRET},
+        {"id": ids["jobs.uploads"], "user": user, "name": SECRET},
     )
-    return Rows(ids, job_id, batch_id, upload_id)
+    with database.jobs() as session:
+        [failure] = [group.id for group in failures.list_groups(session) if group.error_class == "AnnasFault"]
+    return Rows(ids, failure)
 
 
 def _secrets(table: Table) -> dict[str, object]:
@@ -170,19 +201,16 @@ def _secrets(table: Table) -> dict[str, object]:
     }
 
 
-def everything(connection: Connection, user: str) -> dict[str, list[str]]:
-    """Each row of this user's as it stands."""
+def everything(connection: Connection, rows: Rows) -> dict[str, list[str]]:
+    """Each row of this user's as it stands, and what is named besides."""
     states = {}
     for table in metadata.sorted_tables:
         owner = next((name for name in ("user_id", "owner_id") if name in table.columns), None)
         if owner:
             statement = text(f"SELECT t::text FROM {table.name} t WHERE {owner} = :user ORDER BY 1")
-            states[table.name] = list(connection.scalars(statement, {"user": user}))
+            states[table.name] = list(connection.scalars(statement, {"user": rows.ids["users"]}))
+    asked = set(NAMED.values()) - {"users", "jobs.jobs"}
+    states.update({name: [str(find_row(connection, name, rows.ids[name]))] for name in asked if name not in states})
     job = "SELECT id::text || status || coalesce(cancel_requested_at::text, '') FROM jobs.jobs WHERE owner_id = :user"
-    states["jobs"] = list(connection.scalars(text(job), {"user": user}))
-    competitors = text("SELECT t::text FROM competitors t WHERE user_id = :user")
-    states["competitors"] = list(connection.scalars(competitors, {"user": user}))
-    states["uploads"] = list(
-        connection.scalars(text("SELECT t::text FROM jobs.uploads t WHERE user_id = :user"), {"user": user})
-    )
+    states["jobs"] = list(connection.scalars(text(job), {"user": rows.ids["users"]}))
     return states

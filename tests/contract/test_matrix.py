@@ -20,7 +20,7 @@ from db.engine import Database
 from pipelines.base import enqueue, find_pipelines
 from testkit import Worker
 from tests.conftest import cloned, opened
-from tests.contract.matrix import NAMED, SECRET, Asked, Rows, everything, operations, write_rows
+from tests.contract.matrix import NAMED, SECRET, WORDS, Asked, Rows, everything, find_row, named, operations, write_rows
 from tests.db.rows import insert_row
 
 UNSEEN = {401, 403, 404, 405, 409, 400, 413, 415, 422, 412, 501}  # refused; what it is refused for tells nothing of the row
@@ -41,7 +41,7 @@ class Matrix:
     def ask(self, one: Asked, user: str, *, key: str | None = None):
         headers = {"Authorization": f"Bearer {key or self.keys[user]}", "Tus-Resumable": "1.0.0", "Upload-Offset": "0"}
         body = {} if one.body is None else {"json": one.body}
-        return self.client.request(one.method, self.rows.url(one, "anna"), headers=headers, follow_redirects=False, **body)
+        return self.client.request(one.method, self.rows.url(one), headers=headers, follow_redirects=False, **body)
 
 
 @pytest.fixture(scope="module")
@@ -68,9 +68,17 @@ def test_there_is_much_to_ask(matrix: Matrix):
     assert len(matrix.asked) > 150
 
 
+def test_every_part_of_every_path_names_a_row_that_is_there(matrix: Matrix):
+    """A part that is new fails here, and so does one whose row is not there: refusals of those would prove nothing."""
+    names = {(part, named(one, part)) for one in matrix.asked for part in one.parts if part not in WORDS}
+    gone = [(part, name) for part, name in names if find_row(matrix.connection, name, matrix.rows.ids[name]) is None]
+    assert gone == []
+    assert {part for one in matrix.asked for part in one.parts} >= {*WORDS, *NAMED}
+
+
 @pytest.mark.parametrize("user", STRANGERS)
 def test_a_row_that_is_named_is_neither_told_nor_touched(matrix: Matrix, user: str):
-    before = everything(matrix.connection, "anna")
+    before = everything(matrix.connection, matrix.rows)
     wrong = []
     for one in matrix.asked:
         if one.names_a_row:
@@ -78,7 +86,7 @@ def test_a_row_that_is_named_is_neither_told_nor_touched(matrix: Matrix, user: s
             if answer.status_code not in UNSEEN or SECRET in answer.text:
                 wrong.append((one.name, answer.status_code, answer.text[:200]))
     assert wrong == []
-    assert everything(matrix.connection, "anna") == before
+    assert everything(matrix.connection, matrix.rows) == before
 
 
 @pytest.mark.parametrize("user", STRANGERS)
@@ -124,7 +132,7 @@ def test_a_plain_member_reads_a_companys_row_and_does_not_remove_it(matrix: Matr
 
 def rows_of_the_product(matrix: Matrix) -> dict[str, list[str]]:
     """Without her job, which the worker runs too."""
-    return {name: rows for name, rows in everything(matrix.connection, "anna").items() if name != "jobs"}
+    return {name: rows for name, rows in everything(matrix.connection, matrix.rows).items() if name != "jobs"}
 
 
 def test_a_worker_acting_for_another_owner_finds_nothing(matrix: Matrix, sandbox: Sandbox, tmp_path):
@@ -133,8 +141,8 @@ def test_a_worker_acting_for_another_owner_finds_nothing(matrix: Matrix, sandbox
     tried = 0
     for name, pipeline in find_pipelines().items():
         fields = {field.name: field for field in dataclasses.fields(pipeline.args)}
-        args = {field: matrix.rows.ids[table] for field, table in NAMED.items() if field in fields}
         needed = {field.name for field in fields.values() if field.default is field.default_factory is dataclasses.MISSING}
+        args = {field: matrix.rows.ids[table] for field, table in NAMED.items() if field in needed}
         if not args or needed - set(args):
             continue
         tried += 1
