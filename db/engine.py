@@ -22,6 +22,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from core.errors import Misconfigured
+from core.nudge import Start
 
 
 class Role(StrEnum):
@@ -33,7 +34,7 @@ class Role(StrEnum):
 
 _USED_AT = "when a connection went back to the pool"
 _TRUSTED_SECONDS = 1.0
-MOVED = "a job moved"  # keys in a session's info
+MOVED = "a job moved"  # keys in a session's info; its value is the Start, where nothing but that became ready
 SETTLED = "the pipelines of jobs that ended, or were opened again"
 _IDENTIFY = text("SELECT set_config('role', :role, true) AS role, set_config('app.user_id', :user_id, true) AS user_id")
 # Sent with its BEGIN in one trip.
@@ -52,7 +53,7 @@ class Database:
         url: str,
         *,
         connections: int = 4,
-        nudge: Callable[[], object] = lambda: None,
+        nudge: Callable[[Start | None], object] = lambda _start: None,
         settle: Callable[[Session, Mapping[UUID, str]], None] = lambda _session, _pipelines: None,
         statement_seconds: float | None = None,
     ) -> None:
@@ -60,7 +61,7 @@ class Database:
         self._limits = (
             () if statement_seconds is None else (f"SET LOCAL statement_timeout = {round(statement_seconds * 1000)}",)
         )
-        self._nudge = nudge  # called after each commit that moved a job
+        self._nudge = nudge  # called after each commit that moved a job, with the one step that can start by it
         self._settle = settle  # called before each commit that ended jobs or opened them again, with each one's pipeline
         self.engine = sqlalchemy.create_engine(
             driver_url(url),
@@ -109,8 +110,8 @@ class Database:
             yield session
             while settled := session.info.pop(SETTLED, None):  # what follows a job may end another
                 self._settle(session, settled)
-        if session.info.get(MOVED):
-            self._nudge()
+        if moved := session.info.get(MOVED):
+            self._nudge(moved if isinstance(moved, Start) else None)
 
     def _ping(self, connection: Any, record: ConnectionPoolEntry, _proxy: object) -> None:  # noqa: ANN401  (SQLAlchemy's)
         """Ask a connection that nobody used for a while whether the server is still there; if not, another one is made."""

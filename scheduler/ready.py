@@ -96,6 +96,10 @@ class Situation:
     limits: Sequence[Limit]
     weights: Mapping[str, float]
 
+    def has_free(self, queue: str) -> bool:
+        """Tell whether fewer steps of the queue run than it has threads."""
+        return sum(steps.count for steps in self.running if steps.queue == queue) < self.threads[queue]
+
     def seconds_of(self, step: Ready | Running) -> float | None:
         """How long such a step takes, where that is short enough to share a hint; else None."""
         return self.short.get((step.pipeline, step.name))

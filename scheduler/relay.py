@@ -9,16 +9,17 @@ from uuid import UUID
 import redis
 from sqlalchemy.exc import SQLAlchemyError
 
+from core.hints import TURN_SECONDS, hints_key, turn_key, write_hint
 from core.log import get_logger
 from core.nudge import Listener
 from db.engine import Database
 from scheduler.ready import Ready, Situation, find_situation, list_ready
 from scheduler.share import SHORTEST_SECONDS, Room, Slots, Usage, choose
-from workers.broker import hints_key, write_hint
 
 _log = get_logger(__name__)
 _ALIVE = "hints:alive"  # gone when Redis lost its memory, and the hints with it
 _HINT_AGAIN_SECONDS = 2.0
+_TOLD_AGAIN_SECONDS = 0.5  # a step that its enqueuer hinted: nobody looked whether it may start
 _ALONE_AGAIN_SECONDS = 6.0  # a process starts before the step is claimed
 _LOOK_SECONDS = 1.0
 _HINT_SECONDS = 0.05  # of short steps in one hint, at most
@@ -41,21 +42,34 @@ class Relay:
         self._redis = redis.Redis.from_url(redis_url, socket_timeout=5, socket_connect_timeout=2)
         self._nudges = Listener(redis_url)
         self._hinted: dict[UUID, _Hinted] = {}
+        self._told: dict[UUID, float] = {}  # until when steps that were hinted by others are not hinted here
+        self._turns: set[str] = set()  # the queues of which others may hint a step
         self._threads: dict[str, int] = {}  # as the last look at the rows found them
         self._usage = Usage()
 
     def run(self) -> None:
-        """Tick at every nudge, and every second."""
+        """Tick every second, and at every nudge that tells of more than a step that is hinted already."""
+        look_at = time.monotonic()
         while True:
             try:
-                self._nudges.receive(_LOOK_SECONDS)
+                if not self.hear(look_at - time.monotonic()) and time.monotonic() < look_at:
+                    continue
                 began = time.monotonic()
+                look_at = began + _LOOK_SECONDS
                 if self.tick():
                     time.sleep(_REST * (time.monotonic() - began))
             except (redis.RedisError, SQLAlchemyError) as error:
                 _log.warning("relay.interrupted", error=type(error).__name__)
                 self._hinted.clear()
                 time.sleep(0.5)
+
+    def hear(self, seconds: float) -> bool:
+        """Wait this long for a nudge at most. Tells whether there is anything to look for."""
+        heard = self._nudges.receive(seconds)
+        if heard is None:
+            return False
+        self._told |= dict.fromkeys(heard.hinted, time.monotonic() + _TOLD_AGAIN_SECONDS)
+        return heard.look
 
     def tick(self) -> bool:
         """Hint what may run now. Returns False where workers had so much before them that nothing needed to be looked at."""
@@ -70,6 +84,7 @@ class Relay:
             now = time.monotonic()
             self._threads = dict(situation.threads)
             self._hinted = {step_id: hint for step_id, hint in self._hinted.items() if now < hint.again_at}
+            self._told = {step_id: again_at for step_id, again_at in self._told.items() if now < again_at}
             self._usage.sample(situation, now)
             # What is hinted is ready still, and stands first: as many more are looked at.
             counts = {
@@ -79,8 +94,12 @@ class Relay:
             }
             slots = Slots(situation.limits, situation.running)
             ready = list_ready(session, counts, full=slots.list_full_providers()) if counts else []
-        for queue in counts:
-            self._hint(queue, [step for step in ready if step.queue == queue], slots, situation)
+        waiting = {queue: [step for step in ready if step.queue == queue] for queue in counts}
+        for queue, steps in waiting.items():
+            self._hint(queue, steps, slots, situation)
+        self._leave_turns(
+            {queue for queue, steps in waiting.items() if not steps and situation.has_free(queue)} if slots.fit_any() else set()
+        )
         return True
 
     def _find_stocked(self) -> set[str]:
@@ -92,6 +111,7 @@ class Relay:
         alive, *lengths = pipe.execute()
         if not alive:
             self._hinted.clear()
+            self._told.clear()
         enough = {queue: threads * _HINTS_IN_ADVANCE // 4 for queue, threads in self._threads.items()}
         return {queue for queue, length in zip(self._threads, lengths, strict=True) if length > max(1, enough[queue])}
 
@@ -103,6 +123,9 @@ class Relay:
     def _hint(self, queue: str, ready: Sequence[Ready], slots: Slots, situation: Situation) -> None:
         room = self._room(queue, situation)
         threads = room.slow
+        self._hinted |= {
+            step.id: _Hinted(step, self._told.pop(step.id)) for step in ready if step.id in self._told and not step.alone
+        }
         under_way = {step.id for step in ready if (hint := self._hinted.get(step.id)) and hint.step == step}
         # The others of the queue that were hinted are claimed, or ended.
         self._hinted = {
@@ -121,6 +144,21 @@ class Relay:
             self._hinted.update(
                 (step.id, _Hinted(step, now + (_ALONE_AGAIN_SECONDS if step.alone else _HINT_AGAIN_SECONDS))) for step in chosen
             )
+
+    def _leave_turns(self, queues: set[str]) -> None:
+        """Let whoever makes one step of these queues ready hint it without asking here, and of the others nobody any more.
+
+        Nothing waits there that it could overtake, and it takes the turn away. Pauses and all else is for the claim to see.
+        """
+        if queues or self._turns:
+            pipe = self._redis.pipeline(transaction=False)
+            for queue in queues:
+                pipe.set(_ALIVE, 1)
+                pipe.set(turn_key(queue), 1, px=round(1000 * TURN_SECONDS))
+            for queue in self._turns - queues:
+                pipe.delete(turn_key(queue))
+            pipe.execute()
+        self._turns = queues
 
     def _send(self, queue: str, hints: Sequence[Sequence[Ready]], *, alone: bool) -> None:
         if not hints:

@@ -80,6 +80,15 @@ class Slots:
         """Tell whether no limit is in the way."""
         return not self._most or all(self._count[key] < self._most_of(key) for key in _keys(step))
 
+    def fit_any(self) -> bool:
+        """Tell whether no limit could be in the way of one more, whatever it is."""
+        named = self._most.keys() - {key for key in self._most if key[1] == "*"}
+        return all(self._count[key] < self._most[key] for key in named) and all(
+            most > max((count for key, count in self._count.items() if key[0] == kind and key not in named), default=0)
+            for (kind, name), most in self._most.items()
+            if name == "*"
+        )
+
     def list_full_providers(self) -> list[str]:
         """The providers that no more may call now."""
         if not self._most:

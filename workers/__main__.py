@@ -6,10 +6,11 @@ import signal
 import dramatiq
 from sqlalchemy.exc import SQLAlchemyError
 
+from core.hints import read_hint
 from core.log import configure_log, get_logger
 from core.settings import settings
 from workers.alone import Alone
-from workers.broker import ACTOR, HintBroker, read_hint
+from workers.broker import ACTOR, HintBroker
 from workers.process import Process
 from workers.scratch import prune_scratch
 

@@ -14,10 +14,10 @@ from uuid import UUID
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from core.hints import read_hint, write_hint
 from core.log import configure_log, get_logger
 from core.sandbox.kernel import die_with_parent
 from core.settings import settings
-from workers.broker import read_hint, write_hint
 from workers.process import Process
 
 _log = get_logger(__name__)

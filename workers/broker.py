@@ -2,10 +2,7 @@
 
 import itertools
 import threading
-from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 import dramatiq
 import redis
@@ -13,31 +10,9 @@ from dramatiq.broker import Consumer, MessageProxy
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.errors import ConnectionClosed
 
+from core.hints import hints_key
+
 ACTOR = "run_steps"
-_ALONE = "alone:"
-
-
-def hints_key(queue: str) -> str:
-    """The Redis list of hints for one queue."""
-    return f"hints:{queue}"
-
-
-@dataclass(frozen=True, slots=True)
-class HintText:
-    """Attempt these steps, one after the other; `alone`: with nothing beside them."""
-
-    step_ids: list[UUID]
-    alone: bool
-
-
-def write_hint(step_ids: Iterable[UUID], *, alone: bool = False) -> str:
-    """The text of a hint."""
-    return _ALONE * alone + ",".join(step_id.hex for step_id in step_ids)
-
-
-def read_hint(text: str) -> HintText:
-    """What a hint says. Raises ValueError."""
-    return HintText([UUID(step_id) for step_id in text.removeprefix(_ALONE).split(",")], text.startswith(_ALONE))
 
 
 class HintConsumer(Consumer):

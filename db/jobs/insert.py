@@ -12,6 +12,7 @@ from sqlalchemy.sql.expression import bindparam
 from sqlalchemy.types import Text, Uuid
 
 from core.ids import new_id
+from core.nudge import Start
 from db.engine import MOVED, run
 from db.jobs.words import DEFAULT_PRIORITY, NewStep, Status
 
@@ -109,13 +110,18 @@ def _insert_jobs(
     steps: Sequence[NewStep],
     columns: Mapping[str, object],
 ) -> None:
-    session.info[MOVED] = True
+    moved_before = MOVED in session.info
+    starts: list[Start] = []  # of one job; many are for the relay
     texts = [json.dumps(dict(each)) for each in args]
     run(session, _INSERT_JOBS, {**columns, "ids": ids, "args": texts})
     for step in steps:
         if step.for_each is None:
             rows = {"ids": [new_id() for _ in ids], "job_ids": ids}
-            run(session, _INSERT_STEPS, {**columns, **_step_columns(step, steps), **rows})
+            about = _step_columns(step, steps)
+            run(session, _INSERT_STEPS, {**columns, **about, **rows})
+            if len(ids) == 1 and about["status"] is Status.QUEUED:
+                starts.append(Start(step.queue, rows["ids"][0]))
+    session.info[MOVED] = starts[0] if len(starts) == 1 and not moved_before else True
 
 
 def insert_parts(session: Session, job_id: UUID, step: NewStep, steps: Sequence[NewStep], parts: Sequence[object]) -> None:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from uuid import uuid4
 
-from workers.broker import write_hint
+from core.hints import write_hint
 
 
 def status_of(tmp_path: Path, *, parent: int) -> tuple[int, str]:

@@ -4,7 +4,8 @@ from uuid import uuid4
 import pytest
 import redis
 
-from workers.broker import HintBroker, hints_key, write_hint
+from core.hints import hints_key, write_hint
+from workers.broker import HintBroker
 
 
 @pytest.fixture
