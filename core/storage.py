@@ -3,11 +3,12 @@
 import contextlib
 import errno
 import fcntl
+import hashlib
 import os
 import re
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Protocol
 from urllib.parse import unquote, urlsplit
@@ -16,6 +17,7 @@ from core.errors import Conflict, DiskFull, Invalid, Misconfigured, NotFound
 from core.settings import Settings
 
 _LONGEST_KEY = 400
+_MARKED_BYTES = 4 << 20
 _KEY = re.compile(r"[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)*", re.ASCII)
 
 
@@ -36,6 +38,10 @@ class Storage(Protocol):
 
     def local(self, key: str) -> Path:
         """A path of this machine with the content of `key`, for reading only. Raises NotFound."""
+        ...
+
+    def keeps(self, path: Path) -> bool:
+        """Tell whether `path` is one that `local` gave."""
         ...
 
     def size(self, key: str) -> int:
@@ -159,6 +165,9 @@ class FolderStorage:
             raise NotFound(f"storage has no {key}")
         return path
 
+    def keeps(self, path: Path) -> bool:
+        return path.is_relative_to(self.root)
+
     def size(self, key: str) -> int:
         return self.local(key).stat().st_size
 
@@ -271,6 +280,19 @@ class _PartialTail:
         with _disk_errors():
             self._file.flush()
             os.fsync(self._file.fileno())
+
+
+def mark_content(paths: Iterable[Path]) -> str:
+    """What tells these contents from others at little cost: their sizes, first and last megabytes."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            size_bytes = os.fstat(file.fileno()).st_size
+            digest.update(f"{size_bytes}:".encode())
+            digest.update(file.read(_MARKED_BYTES))
+            file.seek(max(0, size_bytes - _MARKED_BYTES))
+            digest.update(file.read(_MARKED_BYTES))
+    return digest.hexdigest()
 
 
 def _sync(path: Path) -> None:

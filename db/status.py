@@ -13,6 +13,7 @@ from sqlalchemy.sql.expression import bindparam
 from sqlalchemy.types import Uuid
 
 from core.errors import NotFound
+from db.jobs.poison import ELSEWHERE
 from db.jobs.words import WORKER_LIVES
 
 _JOB = """
@@ -139,7 +140,8 @@ def list_steps(session: Session, job_id: UUID) -> list[RowMapping]:
 def list_evidence(session: Session, job_id: UUID) -> list[RowMapping]:
     """All that is known of attempts that ended so, for operators: the end of a child's standard error may name files."""
     statement = text(f"""
-        SELECT s.name AS step, s.part, a.attempt, a.worker_id, a.finished_at, a.outcome, a.error, a.evidence
+        SELECT s.name AS step, s.part, a.attempt, a.worker_id, a.finished_at, a.outcome, a.error,
+            a.evidence || jsonb_strip_nulls(jsonb_build_object('elsewhere', {ELSEWHERE})) AS evidence
         FROM {_ATTEMPTS} a JOIN {_STEPS} s ON s.id = a.step_id ORDER BY a.finished_at
     """)  # noqa: S608  (constants)
     return list(session.execute(statement, {"id": job_id}).mappings())
@@ -149,7 +151,7 @@ def list_attempts(session: Session, job_id: UUID) -> list[RowMapping]:
     """Attempts that ended otherwise than well at the first try, oldest first."""
     statement = text(f"""
         SELECT s.name AS step, s.part, a.attempt, a.started_at, a.finished_at, a.outcome, a.error,
-            a.evidence - 'stderr' AS evidence
+            a.evidence - '{{stderr,content}}'::text[] AS evidence
         FROM {_ATTEMPTS} a JOIN {_STEPS} s ON s.id = a.step_id ORDER BY a.finished_at
     """)  # noqa: S608  (constants)
     return list(session.execute(statement, {"id": job_id}).mappings())

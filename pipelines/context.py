@@ -15,13 +15,15 @@ from sqlalchemy import Executable, text
 from sqlalchemy.orm import Session
 
 from core.children import Limits, Output
-from core.errors import Cancelled, NotFound, Overdue, Permanent, Released, Replaced, Snoozed
+from core.errors import Cancelled, ChildDied, NotFound, Overdue, Permanent, Released, Replaced, Snoozed
 from core.sandbox.run import Sandbox
-from core.storage import Storage
+from core.storage import Storage, mark_content
 from db import jobs, operators
 from db.engine import Database, Role, become
 from db.jobs import EffectStatus, Spend
 from db.permissions import OperatorDeed, require_operator_deed
+
+_CRASHES = frozenset({"signal", "memory"})  # a deadline may be the host's fault
 
 
 class Context:
@@ -112,8 +114,17 @@ class Context:
         limits: Limits = Limits(),  # noqa: B008  (frozen)
         on_line: Callable[[str], None] | None = None,
     ) -> Output:
-        """Run a program in the sandbox, in the attempt's folder: see `core.children.Run`."""
-        return self._sandbox.run(argv, folder=self.folder, inputs=inputs, limits=limits, on_line=on_line, check=self.check)
+        """Run a program in the sandbox, in the attempt's folder: see `core.children.Run`.
+
+        The evidence of a child that crashed names the content on which it did: of those inputs that are stored files.
+        """
+        try:
+            return self._sandbox.run(argv, folder=self.folder, inputs=inputs, limits=limits, on_line=on_line, check=self.check)
+        except ChildDied as error:
+            stored = [path for path in inputs if self.storage.keeps(path)]
+            if stored and error.evidence.get("reason") in _CRASHES:
+                error.evidence["content"] = mark_content(stored)
+            raise
 
     def log(self, message: str, *, level: str = "info") -> None:
         """Write a line that the job's owner sees on its page."""

@@ -25,6 +25,8 @@ def ending_of(held: jobs.Claim, error: Exception) -> Ending | None:
         case Replaced():
             _log.warning("step.replaced")
             return None
+        case ChildDied():
+            return partial(_bury_child, held=held, error=error)
         case AskStephenError():
             return _declared(held, error)
         case DBAPIError() if passes(error):  # nobody's fault: no attempt counted
@@ -65,8 +67,7 @@ def _declared(held: jobs.Claim, error: AskStephenError) -> Ending:
         case Unavailable():
             return partial(_wait_for_provider, held=held, error=error)
         case Transient(retry_after=retry_after):
-            evidence = _without_secrets(error.evidence) if isinstance(error, ChildDied) else jobs.NO_EVIDENCE
-            return _retry_or_failure(held, str(error), error, retry_after, evidence=evidence)
+            return _retry_or_failure(held, str(error), error, retry_after)
         case _:
             return _failure(held, str(error), error)
 
@@ -77,6 +78,14 @@ def _wait_for_provider(session: Session, *, held: jobs.Claim, error: Unavailable
         _retry_or_failure(held, str(error), error)(session)
     else:
         jobs.release(session, held, outcome="unavailable", delay=delay, reason=str(error))
+
+
+def _bury_child(session: Session, *, held: jobs.Claim, error: ChildDied) -> None:
+    evidence, content = _without_secrets(error.evidence), error.evidence.get("content")
+    if isinstance(content, str) and jobs.has_killed(session, content):
+        jobs.quarantine(session, held, error=f"{error}; a child died on the same content before", evidence=evidence)
+    else:
+        _retry_or_failure(held, str(error), error, error.retry_after, evidence=evidence)(session)
 
 
 def _without_secrets(evidence: jobs.Evidence) -> jobs.Evidence:

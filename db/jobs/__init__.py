@@ -41,6 +41,7 @@ from db.jobs.leases import Renewal, insert_log_line, list_needed_claims, list_ru
 from db.jobs.limits import Limit, find_full, list_limits, list_weights, set_limit, set_weight
 from db.jobs.operate import delete_jobs, request_cancel, retry
 from db.jobs.pauses import NOT_PAUSED, Pause, list_pauses, pause, resume
+from db.jobs.poison import has_killed, quarantine
 from db.jobs.scope import Scope
 from db.jobs.time_limits import stop_late_jobs
 from db.jobs.times import keep_times
@@ -94,6 +95,7 @@ __all__ = [
     "find_shortage",
     "find_violations",
     "get_batch",
+    "has_killed",
     "heal",
     "holds",
     "insert_batch",
@@ -121,6 +123,7 @@ __all__ = [
     "open_breaker",
     "pause",
     "put_back",
+    "quarantine",
     "record_failure",
     "refund",
     "release",

@@ -16,7 +16,8 @@ from tests.crash.soak.load import Load
 from tests.crash.soak.stage import Stage, platform
 from tests.crash.soak.words import spread, tell
 
-_WAIT_SECONDS = 300
+_PATIENCE_SECONDS = 120  # without one job that ends; a back-off is 19 s at the most where five attempts are
+_LONGEST_SECONDS = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,23 +83,27 @@ def soak(plan: Plan) -> dict[str, Any]:
 
 def _wait_for_all(stage: Stage) -> None:
     """Until every job has ended or nothing moved for long: what has not ended is the oracle's to tell."""
-    deadline = time.monotonic() + _WAIT_SECONDS
-    unfinished = text("SELECT count(*) FROM jobs.jobs WHERE finished_at IS NULL")
+    counted = text("SELECT count(*) FROM jobs.jobs WHERE finished_at IS NULL")
+    fewest, since = None, time.monotonic()
 
     def over() -> bool:
+        nonlocal fewest, since
         try:
             with stage.database.jobs() as session:
-                return session.scalar(unfinished) == 0
+                unfinished = session.scalar(counted)
         except SQLAlchemyError:
             return False
+        if fewest is None or unfinished < fewest:
+            fewest, since = unfinished, time.monotonic()
+        return unfinished == 0 or time.monotonic() - since > _PATIENCE_SECONDS
 
-    wait_until(lambda: over() or time.monotonic() > deadline or stage.runner.poll() is not None, seconds=_WAIT_SECONDS + 30)
+    wait_until(lambda: over() or stage.runner.poll() is not None, seconds=_LONGEST_SECONDS)
 
 
 def _wait_for_scratch(stage: Stage) -> None:
     """A worker looks for what killed attempts left every two leases."""
     deadline = time.monotonic() + 4 * stage.lease_seconds + 2
-    wait_until(lambda: not stage.scratch() or time.monotonic() > deadline, seconds=_WAIT_SECONDS)
+    wait_until(lambda: not stage.scratch() or time.monotonic() > deadline, seconds=_LONGEST_SECONDS)
 
 
 def _release(stage: Stage, quarantined: dict) -> None:
