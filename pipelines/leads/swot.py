@@ -54,17 +54,20 @@ def as_evidence(client: Mapping[str, Any], leads: Sequence[Lead]) -> dict[str, A
     told = {name: client[name] for name in ("name", "keyword", "city", "state", "business_type")}
     shown = sorted(leads, key=lambda lead: -(lead["partnership_score"] or 0))
     each = MOST_LEADS // len(LeadType)
-    chosen = [lead for kind in LeadType for lead in _of(shown, kind)[:each]]
-    counts = {kind.value: len(_of(leads, kind)) for kind in LeadType}
+    chosen = [lead for kind in LeadType for lead in of_type(shown, kind)[:each]]
+    counts = {kind.value: len(of_type(leads, kind)) for kind in LeadType}
     return {"client": told, "counts": counts, "leads": [{name: lead[name] for name in READ} for lead in chosen]}
 
 
 def as_columns(made: Swot, leads: Sequence[Lead]) -> dict[str, Any]:
     """The four lists as they are kept; leads that are not there are named by nobody."""
+    return {name: kept_points(getattr(made, name), leads) for name in LISTS} | {"summary": _clean(made.summary)[: 4 * _LONGEST]}
+
+
+def kept_points(points: Sequence[Point], leads: Sequence[Lead]) -> list[dict[str, Any]]:
+    """The first points with what they rest on."""
     titles = {lead["id"]: lead["title"] for lead in leads}
-    return {name: [_kept(point, titles) for point in getattr(made, name)[:_MOST_POINTS]] for name in LISTS} | {
-        "summary": _clean(made.summary)[: 4 * _LONGEST]
-    }
+    return [_kept(point, titles) for point in points[:_MOST_POINTS]]
 
 
 def _kept(point: Point, titles: Mapping[int, str]) -> dict[str, Any]:
@@ -84,45 +87,45 @@ def _clean(text: str) -> str:
 
 def by_rules(client: Mapping[str, Any], leads: Sequence[Lead]) -> Swot:
     """What counting tells, and no more."""
-    rivals, partners = _of(leads, LeadType.COMPETITOR), _of(leads, LeadType.PARTNER)
-    customers = _of(leads, LeadType.IDEAL_CUSTOMER)
+    rivals, partners = of_type(leads, LeadType.COMPETITOR), of_type(leads, LeadType.PARTNER)
+    customers = of_type(leads, LeadType.IDEAL_CUSTOMER)
     points: dict[str, list[Point]] = {name: [] for name in LISTS}
     _tell_rivals(points, rivals)
     if partners:
         best = sorted(partners, key=lambda lead: -(lead["partnership_score"] or 0))
-        words = f"{_many(len(partners), 'business')} nearby could send customers; the most promising: {best[0]['title']}."
+        words = f"{many(len(partners), 'business')} nearby could send customers; the most promising: {best[0]['title']}."
         points["opportunities"].append(_point(words, best))
     if customers:
-        points["opportunities"].append(_point(f"{_many(len(customers), 'likely customer')} nearby.", customers))
+        points["opportunities"].append(_point(f"{many(len(customers), 'likely customer')} nearby.", customers))
     won = [lead for lead in leads if lead["status"] == LeadStatus.CONVERTED]
     if won:
-        points["strengths"].append(_point(f"{_many(len(won), 'lead')} became customers or partners already.", won))
+        points["strengths"].append(_point(f"{many(len(won), 'lead')} became customers or partners already.", won))
     new = [lead for lead in [*partners, *customers] if lead["status"] == LeadStatus.NEW]
     if new:
         verb = "has" if len(new) == 1 else "have"
         points["weaknesses"].append(
-            _point(f"{_many(len(new), 'partner or customer', 'partners and customers')} {verb} not been contacted.", new)
+            _point(f"{many(len(new), 'partner or customer', 'partners and customers')} {verb} not been contacted.", new)
         )
     summary = (
-        f"Counted by rules over {_many(len(leads), 'lead')} of {client['name']}, without a language model: {len(rivals)} competing, "
+        f"Counted by rules over {many(len(leads), 'lead')} of {client['name']}, without a language model: {len(rivals)} competing, "
         f"{len(partners)} possible partners, {len(customers)} likely customers."
     )
     return Swot(**points, summary=summary)
 
 
 def _tell_rivals(points: dict[str, list[Point]], rivals: Sequence[Lead]) -> None:
-    rated = {lead["id"]: rating for lead in rivals if (rating := _rating(lead)) is not None}
+    rated = {lead["id"]: rating for lead in rivals if (rating := rating_of(lead)) is not None}
     poor = [lead for lead in rivals if rated.get(lead["id"], _GOOD) < _POOR]
     strong = [lead for lead in rivals if rated.get(lead["id"], 0) >= _GOOD and (lead["review_count"] or 0) > _FEW_REVIEWS]
     silent = [lead for lead in rivals if not lead["website"]]
     if poor:
         points["opportunities"].append(
-            _point(f"{_many(len(poor), 'competitor')} rated under {_POOR}: their customers look for better.", poor)
+            _point(f"{many(len(poor), 'competitor')} rated under {_POOR}: their customers look for better.", poor)
         )
     if silent:
-        points["opportunities"].append(_point(f"{_many(len(silent), 'competitor')} with no website that is known.", silent))
+        points["opportunities"].append(_point(f"{many(len(silent), 'competitor')} with no website that is known.", silent))
     if strong:
-        points["threats"].append(_point(f"{_many(len(strong), 'competitor')} rated {_GOOD} or better by many.", strong))
+        points["threats"].append(_point(f"{many(len(strong), 'competitor')} rated {_GOOD} or better by many.", strong))
     if len(rivals) >= _CROWDED:
         middle = f", rated {median(rated.values()):.1f} in the middle" if rated else ""
         points["threats"].append(_point(f"A crowded market: {len(rivals)} businesses offer the same{middle}.", rivals))
@@ -132,17 +135,20 @@ def _point(text: str, leads: Sequence[Lead]) -> Point:
     return Point(text, [lead["id"] for lead in leads[:_MOST_NAMED]], 1.0)
 
 
-def _of(leads: Sequence[Lead], kind: LeadType) -> list[Lead]:
+def of_type(leads: Sequence[Lead], kind: LeadType) -> list[Lead]:
+    """Those of one type."""
     return [lead for lead in leads if lead["business_type"] == kind]
 
 
-def _rating(lead: Lead) -> float | None:
+def rating_of(lead: Lead) -> float | None:
+    """Of five stars."""
     try:
         return float(lead["rating"])
     except (TypeError, ValueError):  # a column of text, which people edit
         return None
 
 
-def _many(number: int, one: str, more: str | None = None) -> str:
+def many(number: int, one: str, more: str | None = None) -> str:
+    """So many of them, in words."""
     plural = more or (f"{one}es" if one.endswith("s") else f"{one}s")
     return f"{number} {one if number == 1 else plural}"

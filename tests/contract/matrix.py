@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -18,6 +18,7 @@ from db.base.companies import MemberRole
 from db.base.competitors import SnapshotSource
 from db.companies import invite
 from db.engine import Database
+from db.intel import Kind, keep_intelligence
 from db.watched import insert_competitor
 from tests.db.rows import TABLES, insert_row
 
@@ -143,6 +144,8 @@ def write_rows(connection: Connection, database: Database, user: str) -> Rows:
     with database.tenant(user) as session:
         watched = {"competitor_key": f"url:{SECRET}", "source": SnapshotSource.WEBSITE, "url": SECRET, "name": SECRET}
         ids["competitors"] = insert_competitor(session, ids["leads_clients"], **watched, user_id=user)["id"]
+        said = {"model_used": SECRET, "said_at": datetime.now(UTC), "user_id": user}
+        keep_intelligence(session, ids["leads_clients"], Kind.REVIEWS, {"summary": SECRET}, **said)
         how = {"rule": {"kind": "weekly", "weekday": 1}, "zone": "UTC", "subject": SECRET}
         ids["jobs.schedules"] = schedules.insert(session, owner_id=user, pipeline="self_check", args={}, **how)["id"]
         new = {"pipeline": "self_check", "owner_id": user, "args": {"words": SECRET}}
@@ -213,4 +216,6 @@ def everything(connection: Connection, rows: Rows) -> dict[str, list[str]]:
     states.update({name: [str(find_row(connection, name, rows.ids[name]))] for name in asked if name not in states})
     job = "SELECT id::text || status || coalesce(cancel_requested_at::text, '') FROM jobs.jobs WHERE owner_id = :user"
     states["jobs"] = list(connection.scalars(text(job), {"user": rows.ids["users"]}))
+    said = text("SELECT t::text FROM leads_intelligence t WHERE user_id = :user")
+    states["leads_intelligence"] = list(connection.scalars(said, {"user": rows.ids["users"]}))
     return states

@@ -1,20 +1,16 @@
 """Leads and intelligence."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
-from db import awaited
+from db import awaited, intel
 from db.base import leads
 from db.base.accounts import UserRole
 from db.leads import clients
 from testkit import assert_enqueued
 from tests.contract.route import NOBODY, Arguments, Route, World, keys
 
-AWAITED: set[str] = {
-    "POST /intel/analyze",
-    "POST /intel/callback",
-    "GET /intel/results/:clientId",
-}
+AWAITED: set[str] = set()
 CLIENT = keys(
     """
     id userId name address keyword googleBusinessUrl businessType zipCode city state notes isActive createdAt updatedAt
@@ -32,6 +28,8 @@ ANALYSIS = keys(
     completedAt createdAt updatedAt
     """
 )
+ASKED = {"businessType": "bakery", "businessName": "Crumbs", "geo": "Springfield", "actions": ["reviews", "partnerships"]}
+TOLD = {"actionsCompleted": ["reviews"], "timestamp": "2026-11-25T12:00:00Z", "reviewsAnalysis": {"summary": "good"}}
 SENT = {"name": "Bakery", "address": "1 Mill Lane", "keyword": "bread", "city": "Springfield", "id": 3}
 
 
@@ -68,6 +66,31 @@ def an_analysis(world: World, owner: str) -> Arguments:
     arguments = a_client(world, owner)
     world.insert(leads.leads_swot_analyses, owner, client_id=arguments["client_id"])
     return arguments
+
+
+def what_is_known(world: World, owner: str) -> Arguments:
+    arguments = a_client(world, owner)
+    found = {
+        "reviews": {"summary": "good"},
+        "competitors": {"summary": "two"},
+        "partnerships": {"topPartners": [{"name": "B", "score": 9}, {"name": "A", "score": 3}]},
+    }
+    with world.database.tenant(owner) as session:
+        for kind, analysis in found.items():
+            how = {"model_used": "x", "said_at": datetime.now(UTC), "user_id": owner}
+            intel.keep_intelligence(session, arguments["client_id"], intel.Kind(kind), analysis, **how)
+    return arguments
+
+
+def has_partners_in_order(_world: World, _arguments: Arguments, answer) -> None:
+    assert [partner["name"] for partner in answer.json()["partners"]] == ["A", "B"]
+
+
+def is_known(world: World, arguments: Arguments, answer) -> None:
+    assert answer.json() == {"received": True}
+    with world.database.tenant(world.user(UserRole.SEARCH)) as session:
+        (row,) = intel.list_intelligence(session, arguments["client_id"])
+    assert (row["kind"], row["analysis"]) == ("reviews", TOLD["reviewsAnalysis"])
 
 
 def is_pending(world: World, _arguments: Arguments, answer) -> None:
@@ -122,4 +145,32 @@ ROUTES: list[Route] = [
         others=404,
     ),
     Route(method="POST", path="/api/leads/clients/{client_id}/swot", arrange=a_client, keys=ANALYSIS, others=404),
+    Route(
+        method="POST",
+        path="/api/intel/analyze",
+        arrange=a_client,
+        body=lambda arguments: {**ASKED, "clientBusinessId": arguments["client_id"]},
+        keys=keys("status message jobId"),
+        others=404,
+        bad=(({}, 400), ({**ASKED, "clientBusinessId": 1, "actions": []}, 400), ({**ASKED, "actions": ["weather"]}, 400)),
+    ),
+    Route(
+        method="POST",
+        path="/api/intel/callback",
+        who=NOBODY,
+        is_signed=True,
+        arrange=a_client,
+        body=lambda arguments: {**TOLD, "clientBusinessId": arguments["client_id"]},
+        keys=keys("received"),
+        also=is_known,
+        bad=(({}, 400), ({**TOLD, "clientBusinessId": 1, "timestamp": "soon"}, 400), (b"no json", 400)),
+    ),
+    Route(
+        method="GET",
+        path="/api/intel/results/{client_id}",
+        arrange=what_is_known,
+        keys=keys("reviews competitors partners"),
+        also=has_partners_in_order,
+        others=404,
+    ),
 ]

@@ -1,6 +1,7 @@
 """Each route of the earlier front ends answers as they read it: one test of every kind per row of the tables, and no row missing."""
 
 import importlib
+import json
 import re
 
 import httpx
@@ -103,6 +104,16 @@ def test_it_refuses_what_cannot_be_done(world: World, route: Route, arrange, sta
     role = None if route.who == NOBODY else actor(route)
     arguments = arrange(world, world.user(role or UserRole.SEARCH))
     assert says_why(call(world, route, role, arguments), status)
+
+
+@pytest.mark.parametrize("route", named(*(route for route in ROUTES if route.is_signed)))
+def test_a_callback_of_which_a_byte_was_changed_is_refused_and_one_without_a_signature(world: World, route: Route):
+    arguments = route.arrange(world, world.user(UserRole.SEARCH))
+    sent = route.sent(arguments)
+    changed = re.sub(rb"[1-9]", lambda digit: b"2" if digit[0] == b"1" else b"1", sent["content"], count=1)
+    assert changed != sent["content"]
+    assert says_why(call(world, route, None, arguments, {**sent, "content": changed}), 403)
+    assert says_why(call(world, route, None, arguments, {"json": json.loads(sent["content"])}), 403)
 
 
 def bare(path: str) -> str:
