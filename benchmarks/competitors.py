@@ -4,7 +4,7 @@
 
 DIR holds `pairs.json` and `pages.tar.xz`: pairs of versions of which it is known whether the content changed (`text`), only
 links did (`linkonly`), or nothing (`none`). Each pair is compared by itself: nothing is learned from earlier readings. An alert is a
-change of any severity. The rule beside ours is changedetection.io's default: an alert whenever the visible text differs at all.
+change of any severity; told at once are those of medium and high severity only. The rule beside ours is changedetection.io's default: an alert whenever the visible text differs at all.
 """
 
 import argparse
@@ -14,6 +14,7 @@ import sys
 import tarfile
 import time
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from lxml import html
 
 from pipelines.competitors.compare import compare
 from pipelines.providers.web.reader import read_page
+from pipelines.steps.compete import GRAVE
 
 
 def main() -> int:
@@ -32,7 +34,7 @@ def main() -> int:
     wanted = parser.parse_args()
     pages = _pages(wanted.data / "pages.tar.xz")
     pairs = json.loads((wanted.data / "pairs.json").read_text())
-    ours, peer, total = Counter[str](), Counter[str](), Counter[str]()
+    ours, at_once, peer, total = Counter[str](), Counter[str](), Counter[str](), Counter[str]()
     seconds = 0.0
     for pair in pairs:
         before, after = pages[pair["before"]], pages[pair["after"]]
@@ -41,19 +43,27 @@ def main() -> int:
         seconds += time.perf_counter() - began
         total[pair["kind"]] += 1
         ours[pair["kind"]] += bool(changes)
+        at_once[pair["kind"]] += any(change.severity in GRAVE for change in changes)
         peer[pair["kind"]] += _text(before) != _text(after)
         if wanted.show and (bool(changes) != (pair["kind"] == "text")):
             print(pair["kind"], pair["page"], pair["before"], pair["after"], *(f"\n    {each.summary}" for each in changes[:4]))
-    print(f"{'':12}{'ours':>16}{'any text':>16}")
+    print(f"{'':12}{'ours':>16}{'told at once':>16}{'any text':>16}")
     for kind, name in (("none", "false alerts"), ("text", "found"), ("linkonly", "links only")):
-        print(f"{name:12}{ours[kind]:>8} of {total[kind]:<5}{peer[kind]:>8} of {total[kind]:<5}")
-    print(json.dumps(_figures(ours, peer, total) | {"ms_per_page": round(1000 * seconds / 2 / len(pairs), 1)}))
+        print(
+            f"{name:12}{ours[kind]:>8} of {total[kind]:<5}{at_once[kind]:>8} of {total[kind]:<5}{peer[kind]:>8} of {total[kind]:<5}"
+        )
+    print(
+        json.dumps(
+            _figures({"ours": ours, "told_at_once": at_once, "any_text_differs": peer}, total)
+            | {"ms_per_page": round(1000 * seconds / 2 / len(pairs), 1)}
+        )
+    )
     return 0
 
 
-def _figures(ours: Counter[str], peer: Counter[str], total: Counter[str]) -> dict[str, Any]:
+def _figures(by_rule: Mapping[str, Counter[str]], total: Counter[str]) -> dict[str, Any]:
     shares = {}
-    for name, found in (("ours", ours), ("any_text_differs", peer)):
+    for name, found in by_rule.items():
         shares[name] = {
             "false_alerts": round(found["none"] / total["none"], 4),
             "recall": round(found["text"] / total["text"], 4),

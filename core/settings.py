@@ -238,6 +238,11 @@ class Settings(BaseSettings):
     retention_days: int = Field(
         400, ge=31, description="Days for which anything is known of a job that ended; forgotten by whole months."
     )
+    reading_days: int = Field(
+        90,
+        ge=1,
+        description="Days for which a reading of a competitor is kept that showed no change. The newest are kept in any case.",
+    )
 
     # Log
     log_format: Literal["auto", "json", "console"] = Field("auto", description="auto: console on a terminal, else JSON lines.")

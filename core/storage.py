@@ -56,6 +56,10 @@ class Storage(Protocol):
         """How much more fits in."""
         ...
 
+    def remove(self, key: str) -> None:
+        """Remove one file; absent is fine."""
+        ...
+
     def remove_tree(self, prefix: str) -> None:
         """Remove every key under `prefix/`, and what was to become one; absent keys are fine."""
         ...
@@ -176,6 +180,9 @@ class FolderStorage:
 
     def free_bytes(self) -> int:
         return shutil.disk_usage(self.root).free
+
+    def remove(self, key: str) -> None:
+        (self.root / check_key(key)).unlink(missing_ok=True)
 
     def remove_tree(self, prefix: str) -> None:
         shutil.rmtree(self.root / check_key(prefix), ignore_errors=True)

@@ -2,15 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import RowMapping, func, select
+from sqlalchemy import RowMapping, func, select, text
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
 from db.base.competitors import Severity, SnapshotSource, competitor_changes, competitor_snapshots
 from db.base.rows import MOST, find_row, get_row, insert_row, list_rows, update_row
 from db.leads.clients import insert_of_client
+
+COMPARED = 24  # the newest readings of a competitor: the last good one and those that noise is learned from are among them
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,3 +118,38 @@ def acknowledge(session: Session, change_id: int) -> RowMapping:
     """Somebody has seen the change; the first time counts. Raises NotFound, Refused."""
     seen = func.coalesce(competitor_changes.c.acknowledged_at, func.now())
     return update_row(session, competitor_changes, change_id, {"acknowledged_at": seen})
+
+
+# What earlier systems read has no bytes here, and is never removed. An error's reading has none either, but a change that names it.
+_PRUNE = text("""
+DELETE FROM public.competitor_snapshots WHERE id IN (
+    SELECT s.id FROM public.competitor_snapshots s
+    WHERE s.captured_at < now() - :age AND s.raw_body_key LIKE 'readings/%'
+        AND NOT EXISTS (SELECT 1 FROM public.competitor_changes c WHERE c.before_snapshot_id = s.id)
+        AND NOT EXISTS (SELECT 1 FROM public.competitor_changes c WHERE c.after_snapshot_id = s.id)
+        AND EXISTS (SELECT 1 FROM public.competitor_snapshots n
+            WHERE (n.client_id, n.competitor_key, n.source) = (s.client_id, s.competitor_key, s.source) AND n.id > s.id
+            ORDER BY n.id OFFSET :newest - 1 LIMIT 1)
+    LIMIT :most)
+RETURNING 1
+""")
+_LOCK_BODY = text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 7310104))")
+
+
+def prune_snapshots(session: Session, age: timedelta, *, most: int = 1000) -> int:
+    """Remove at most so many readings of that age that no change names and nothing is compared with; for the role of the job core."""
+    return len(session.execute(_PRUNE, {"age": age, "newest": COMPARED, "most": most}).all())
+
+
+def lock_body(session: Session, key: str) -> None:
+    """Until this transaction ends, nobody else looks whether these bytes are named, or names them."""
+    session.execute(_LOCK_BODY, {"key": key})
+
+
+def list_unnamed_bodies(session: Session, keys: Sequence[str]) -> list[str]:
+    """Those of these keys that no reading names, whoever's it is; for the role of the job core."""
+    statement = text("""
+        SELECT k.key FROM unnest(CAST(:keys AS text[])) k (key)
+        WHERE NOT EXISTS (SELECT 1 FROM public.competitor_snapshots s WHERE s.raw_body_key = k.key)
+    """)
+    return list(session.execute(statement, {"keys": list(keys)}).scalars())

@@ -14,6 +14,7 @@ from pipelines.base import settle
 from scheduler.audit import Audit
 from scheduler.clock import Clock
 from scheduler.prune import Prune
+from scheduler.readings import Readings
 from scheduler.relay import Relay
 from scheduler.rescue import Rescue
 from scheduler.retention import Retention
@@ -47,6 +48,8 @@ def main() -> None:
     # Soon after the start as well: a machine may be on for less than an hour at a time.
     soon = datetime.now(UTC) + timedelta(minutes=1)
     clock.add_job(Retention(database, rest).tick, "interval", hours=1, next_run_time=soon)
+    readings = Readings(database, open_storage(config), age=timedelta(days=config.reading_days))
+    clock.add_job(readings.tick, "interval", hours=1, next_run_time=soon)
     fires = Clock(database)
     clock.add_job(fires.tick, "interval", seconds=1)
     clock.add_job(fires.adopt, "interval", minutes=1, next_run_time=datetime.now(UTC))

@@ -42,6 +42,7 @@ competitor_snapshots = Table(
     created_at(),
     updated_at(),
     *by_owner("competitor_snapshots"),
+    Index("competitor_snapshots_by_body", "raw_body_key"),
     Index("competitor_snapshots_by_competitor", "client_id", "competitor_key", "source", text("id DESC")),
 )
 

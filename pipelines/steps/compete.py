@@ -3,11 +3,13 @@
 import gzip
 import hashlib
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import RowMapping
+from sqlalchemy.orm import Session
 
-from core.errors import NotFound
+from core.errors import NotFound, Transient
 from core.storage import Storage
 from db import competitors, watched
 from db.base.competitors import Severity, SnapshotSource
@@ -46,6 +48,8 @@ def look(ctx: Context) -> object:
     )
     result: dict[str, Any] = {"snapshot_id": None, "outcome": outcome.value}
     with ctx.complete(result) as session:  # the reading and that it is there to be compared, both or neither
+        if key:
+            _hold(session, ctx.storage, key)
         snapshot = competitors.insert_snapshot(session, competitor["client_id"], reading, user_id=ctx.held.owner_id)
         watched.keep_outcome(session, competitor["id"], outcome.value, validators)
         result["snapshot_id"] = snapshot["id"]
@@ -58,10 +62,10 @@ def _nothing_new(ctx: Context, competitor: RowMapping, outcome: Outcome, validat
     return {"snapshot_id": None, "outcome": outcome.value}
 
 
-def _list_earlier(session: Any, competitor: RowMapping) -> list[RowMapping]:  # noqa: ANN401
+def _list_earlier(session: Session, competitor: RowMapping) -> list[RowMapping]:
     source = SnapshotSource(competitor["source"])
     return competitors.list_readings(
-        session, competitor["client_id"], competitor["competitor_key"], source, limit=3 * _REMEMBERED
+        session, competitor["client_id"], competitor["competitor_key"], source, limit=competitors.COMPARED
     )
 
 
@@ -110,6 +114,17 @@ def _keep(storage: Storage, owner_id: str, digest: str, body: bytes) -> str:
         with storage.writer(key) as file:
             file.write(gzip.compress(body, 6, mtime=0))
     return key
+
+
+def _hold(session: Session, storage: Storage, key: str) -> None:
+    """Name these bytes in this transaction, unless they were removed just now because nothing did."""
+    competitors.lock_body(session, key)
+    try:
+        storage.size(key)
+    except NotFound:
+        raise Transient(
+            "the bytes of this reading were removed meanwhile: it is read again", retry_after=timedelta(0)
+        ) from None
 
 
 @step(queue="web")

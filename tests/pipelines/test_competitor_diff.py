@@ -1,19 +1,27 @@
 import gzip
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
 from core.errors import Refused, Transient
 from core.guard import Guard, policy
+from core.sandbox.run import Sandbox
 from core.settings import settings
+from core.storage import FolderStorage
 from db import competitors, watched
 from db.base.competitors import SnapshotSource
+from db.engine import Database
 from db.leads import clients
 from pipelines import competitor_diff
 from pipelines.providers.web import fetch_page, pace, robots
+from scheduler.readings import Readings
 from testkit import Worker, assert_enqueued
 from tests.sites import Handler, say, site
 from twins.running import Twins
@@ -137,6 +145,39 @@ def test_bodies_are_kept_by_their_hash_and_once(read_again: Callable, shop: tupl
     kept = list(worker.storage.root.rglob("*.gz"))
     assert len(kept) == 2
     assert sorted(b"$25" in gzip.decompress(path.read_bytes()) for path in kept) == [False, True]
+
+
+class PrunedAtOnce(FolderStorage):
+    """What is written here is pruned once before any row can name it."""
+
+    def __init__(self, root: Path, database: Database) -> None:
+        super().__init__(root)
+        self._prune: Readings | None = Readings(database, self, age=timedelta(days=1))
+
+    @contextmanager
+    def writer(self, key: str) -> Iterator[BinaryIO]:
+        with super().writer(key) as file:
+            yield file
+        prune, self._prune = self._prune, None
+        if prune is not None:
+            prune.tick()
+
+
+def test_bytes_that_are_pruned_while_their_reading_is_written_are_read_again(
+    shop: tuple[Site, str], worker: Worker, owner: str, sandbox: Sandbox, tmp_path: Path
+):
+    pruned = Worker(worker.database, PrunedAtOnce(tmp_path / "storage", worker.database), sandbox, worker.scratch)
+    shop[0].shows()
+    with worker.database.tenant(owner) as session:
+        client = clients.insert_client(session, {"name": "Us", "address": "Leeds", "keyword": "x"}, user_id=owner)["id"]
+        place = competitor_diff.page(shop[1] + "/")
+        row, job_id = competitor_diff.watch(session, client, place, user_id=owner)
+    pruned.drain()
+    job = pruned.job(job_id)
+    assert (job["status"], job["attempts"][0]["outcome"]) == ("succeeded", "retrying")
+    with worker.database.tenant(owner) as session:
+        [reading] = competitors.list_readings(session, client, row["competitor_key"], SnapshotSource.WEBSITE)
+    assert pruned.storage.size(reading["raw_body_key"])
 
 
 def test_a_reader_that_changed_is_no_change_of_the_page(
