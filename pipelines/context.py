@@ -1,6 +1,5 @@
 """What a running step sees of the platform."""
 
-import dataclasses
 import json
 import math
 import shutil
@@ -188,7 +187,7 @@ class Context:
             yield session
             session.flush()
             become(session, Role.JOBS, "")
-            jobs.succeed(session, [dataclasses.replace(self.success(result), parts=parts)])
+            jobs.succeed(session, [self.success(result)._replace(parts=parts)])
         self.ended = True
 
     def calls(self, provider: str) -> None:

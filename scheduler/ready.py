@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import text
@@ -47,7 +48,7 @@ WITH RECURSIVE owners(queue, owner_id) AS (
 share AS (
     SELECT o.queue, o.owner_id, c.most / count(*) OVER (PARTITION BY o.queue) + :ahead AS most, {SHUT} AS shut
     FROM owners o JOIN unnest(:queues, :counts) c(queue, most) ON c.queue = o.queue WHERE o.owner_id IS NOT NULL)
-SELECT x.id, o.queue, x.pipeline, x.name, o.owner_id, extract(epoch FROM x.available_at), x.deaths > 0, x.provider
+SELECT x.id, o.queue, x.pipeline, x.name, o.owner_id, CAST(extract(epoch FROM x.available_at) AS float8), x.deaths > 0, x.provider
 FROM share o CROSS JOIN LATERAL (
     SELECT y.* FROM unnest(CAST('{{0,1,2,3}}' AS smallint[])) p(priority) CROSS JOIN LATERAL (
         SELECT s.id, s.pipeline, s.name, s.priority, s.available_at, s.deaths, s.provider FROM jobs.job_steps s
@@ -60,8 +61,7 @@ FROM share o CROSS JOIN LATERAL (
 _LOOK_AHEAD = 16  # steps of an owner beyond what fits, so that one held back by a limit does not hide the others
 
 
-@dataclass(frozen=True, slots=True)
-class Ready:
+class Ready(NamedTuple):
     """A step that may start now. It is another one, to the relay, when it became ready at another time."""
 
     id: UUID
@@ -99,6 +99,10 @@ class Situation:
     def has_free(self, queue: str) -> bool:
         """Tell whether fewer steps of the queue run than it has threads."""
         return sum(steps.count for steps in self.running if steps.queue == queue) < self.threads[queue]
+
+    def shortest_seconds(self) -> float:
+        """What the shortest of the steps that may share a hint takes."""
+        return min(self.short.values(), default=SHORT_SECONDS)
 
     def seconds_of(self, step: Ready | Running) -> float | None:
         """How long such a step takes, where that is short enough to share a hint; else None."""

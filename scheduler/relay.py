@@ -118,7 +118,12 @@ class Relay:
     def _room(self, queue: str, situation: Situation) -> Room:
         slow = sum(steps.count for steps in situation.running if steps.queue == queue and situation.seconds_of(steps) is None)
         free = max(0, situation.threads[queue] - slow)
-        return Room(slow=free, short_seconds=free * _HINTS_IN_ADVANCE * _HINT_SECONDS, seconds_of=situation.seconds_of)
+        return Room(
+            slow=free,
+            short_seconds=free * _HINTS_IN_ADVANCE * _HINT_SECONDS,
+            shortest_seconds=situation.shortest_seconds(),
+            seconds_of=situation.seconds_of,
+        )
 
     def _hint(self, queue: str, ready: Sequence[Ready], slots: Slots, situation: Situation) -> None:
         room = self._room(queue, situation)

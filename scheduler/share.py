@@ -109,9 +109,15 @@ class Room:
     """What the threads of one queue can be given now: a slow step for each free one, and short ones of some seconds in advance."""
 
     def __init__(
-        self, *, slow: int, short_seconds: float = 0.0, seconds_of: Callable[[Ready], float | None] = lambda _step: None
+        self,
+        *,
+        slow: int,
+        short_seconds: float = 0.0,
+        shortest_seconds: float = SHORTEST_SECONDS,
+        seconds_of: Callable[[Ready], float | None] = lambda _step: None,
     ) -> None:
         self.slow, self.short_seconds = slow, short_seconds
+        self._shortest_seconds = max(shortest_seconds, SHORTEST_SECONDS)
         self._seconds_of = seconds_of
 
     def take(self, step: Ready) -> None:
@@ -128,7 +134,7 @@ class Room:
 
     def total(self) -> int:
         """How many steps fit at most."""
-        return max(0, self.slow) + max(0, math.ceil(self.short_seconds / SHORTEST_SECONDS))
+        return max(0, self.slow) + max(0, math.ceil(self.short_seconds / self._shortest_seconds))
 
 
 def choose(

@@ -4,19 +4,19 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Executable, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.expression import bindparam
-from sqlalchemy.types import Text, Uuid
+from sqlalchemy.types import Uuid
 
 from db.engine import Role, become, run
 from db.jobs.breakers import close_answered
 from db.jobs.insert import insert_parts
-from db.jobs.machine import advance, lock, note_moves
+from db.jobs.machine import advance, lock, note_ends
 from db.jobs.words import NO_EVIDENCE, STATUS_OF_NAMED, Claim, Evidence, NewStep, Status
 
 _HELD = text("""
@@ -27,20 +27,19 @@ UPDATE jobs.job_steps SET status = :status, finished_at = now(), lease_until = N
     error_class = :error_class, error_group = jobs.error_group(:error)
 WHERE id = :step_id
 """)
-# The fence of many: a row comes back only for a claim that still holds its step.
+# The fence of many: a row comes back only for a claim that still holds its step, with its number among them.
 _FENCED = f"""
 UPDATE jobs.job_steps s SET status = 'succeeded', finished_at = now(), lease_until = NULL, error = NULL, progress = 1,
     result = CAST(e.result AS jsonb)
-FROM unnest(:step_ids, :claim_ids, :results) e(id, claim_id, result)
+FROM unnest(:step_ids, :claim_ids, CAST(:results AS text[])) WITH ORDINALITY e(id, claim_id, result, number)
 WHERE s.id = e.id AND s.claim_id = e.claim_id AND {STATUS_OF_NAMED} = 'running'
 """  # noqa: S608  (a constant)
 _ENDED = (
     bindparam("step_ids", type_=ARRAY(Uuid)),
     bindparam("claim_ids", type_=ARRAY(Uuid)),
-    bindparam("results", type_=ARRAY(Text)),
     bindparam("job_ids", type_=ARRAY(Uuid)),
 )
-_SUCCEED = text(f"{_FENCED} RETURNING s.claim_id").bindparams(*_ENDED[:3])
+_SUCCEED = text(f"{_FENCED} RETURNING e.number").bindparams(*_ENDED[:2])
 # What `lock`, `_SUCCEED` and `_DERIVE` come to where the job has this one step. All jobs are locked before the first step: the count
 # says so. A step or job that changed while they were waited for is looked at again as it is then. A job to which another version of
 # its pipeline gave more steps is left alone.
@@ -48,10 +47,10 @@ _SUCCEED_ALONE = text(f"""
 WITH locked AS MATERIALIZED (SELECT id FROM jobs.jobs WHERE id = ANY(:job_ids) ORDER BY id FOR NO KEY UPDATE),
 ended AS ({_FENCED} AND (SELECT count(*) FROM locked) > 0
     AND NOT EXISTS (SELECT 1 FROM jobs.job_steps o WHERE o.job_id = s.job_id AND o.id <> s.id)
-    RETURNING s.claim_id, s.job_id)
+    RETURNING e.number, s.job_id)
 UPDATE jobs.jobs j SET status = 'succeeded', error = NULL, version = j.version + 1, updated_at = now(), finished_at = now()
 FROM ended WHERE j.id = ended.job_id
-RETURNING ended.claim_id, j.id, j.pipeline, j.unique_key, true AS ended
+RETURNING ended.number, j.unique_key IS NOT NULL AS has_key
 """).bindparams(*_ENDED)  # noqa: S608  (a constant)
 
 _AGAIN = text("""
@@ -82,8 +81,7 @@ class Rows:
     params: Sequence[Mapping[str, Any]]
 
 
-@dataclass(frozen=True, slots=True)
-class Success:
+class Success(NamedTuple):
     """How a step ended well. `result` is JSON text; `rows` are written, as the job's owner, with the step's end."""
 
     held: Claim
@@ -116,29 +114,30 @@ def _succeed_alone(session: Session, successes: Sequence[Success]) -> set[UUID]:
         return set()
     job_ids = [each.held.job_id for each in successes]
     rows = run(session, _SUCCEED_ALONE, {**_arrays(successes), "job_ids": job_ids})
-    note_moves(session, rows)
-    return {row.claim_id for row in rows}
+    ended = [(successes[number - 1].held, has_key) for number, has_key in rows]
+    note_ends(session, {held.job_id: held.pipeline for held, _ in ended}, [held.job_id for held, has_key in ended if has_key])
+    return {held.claim_id for held, _ in ended}
 
 
 def _succeed_among(session: Session, successes: Sequence[Success]) -> set[UUID]:
     """Of jobs that have other steps too."""
     if not successes:
         return set()
-    holding = {row.claim_id for row in run(session, _SUCCEED, _arrays(successes))}
-    kept = [each for each in successes if each.held.claim_id in holding]
+    kept = [successes[row.number - 1] for row in run(session, _SUCCEED, _arrays(successes))]
     for each in kept:
         for step in each.steps:
             if step.for_each == each.held.step:
                 insert_parts(session, each.held.job_id, step, each.steps, each.parts)
     advance(session, *{each.held.job_id for each in kept})
-    return holding
+    return {each.held.claim_id for each in kept}
 
 
 def _arrays(successes: Sequence[Success]) -> dict[str, object]:
+    results = [each.result for each in successes]
     return {
         "step_ids": [each.held.step_id for each in successes],
         "claim_ids": [each.held.claim_id for each in successes],
-        "results": [each.result for each in successes],
+        "results": results if any(results) else None,
     }
 
 

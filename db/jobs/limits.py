@@ -63,11 +63,13 @@ SELECT n.kind, n.name, l.most FROM (SELECT :queue AS queue, :pipeline AS pipelin
 ORDER BY n.kind
 """)  # noqa: S608  (a constant)
 _IDS = bindparam("step_ids", type_=ARRAY(Uuid))
-# Each is locked until the transaction ends, in one order everywhere.
+# Each is locked until the transaction ends, in one order everywhere. What is alike is counted first: most of a group is.
 _LOCK_THOSE_OF_MANY = text(f"""
 SELECT kind, name, most, wanted, pg_advisory_xact_lock(hashtextextended(kind || ' ' || name, 7310200)) FROM (
-    SELECT n.kind, n.name, l.most, count(*) AS wanted FROM jobs.job_steps s {_APPLYING}
-    WHERE s.id = ANY(:step_ids) GROUP BY n.kind, n.name, l.most ORDER BY n.kind, n.name) n
+    SELECT n.kind, n.name, l.most, CAST(sum(s.alike) AS bigint) AS wanted FROM (
+        SELECT queue, pipeline, owner_id, provider, count(*) AS alike FROM jobs.job_steps
+        WHERE id = ANY(:step_ids) GROUP BY queue, pipeline, owner_id, provider) s {_APPLYING}
+    GROUP BY n.kind, n.name, l.most ORDER BY n.kind, n.name) n
 """).bindparams(_IDS)  # noqa: S608  (a constant)
 _OF_EACH = text(f"""
 SELECT n.kind, n.name, s.id FROM jobs.job_steps s {_APPLYING} WHERE s.id = ANY(:step_ids)

@@ -1,10 +1,9 @@
 """The status machine: what the end of a step means for its job, its neighbours and those who wait for its unique key."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, text
+from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.expression import bindparam
@@ -64,16 +63,17 @@ def advance(session: Session, *job_ids: UUID) -> None:
     if job_ids:
         session.execute(_STOP_REST, {"job_ids": list(job_ids)})
         session.execute(_UNBLOCK, {"job_ids": list(job_ids)})
-        note_moves(session, session.execute(_DERIVE, {"job_ids": list(job_ids)}).all())
+        moved = session.execute(_DERIVE, {"job_ids": list(job_ids)}).all()
+        ended = [row for row in moved if row.ended]
+        note_ends(session, {row.id: row.pipeline for row in ended}, [row.id for row in ended if row.unique_key is not None])
 
 
-def note_moves(session: Session, rows: Sequence[Row[Any]]) -> None:
-    """Follow up what these jobs (id, pipeline, unique_key, ended) became."""
+def note_ends(session: Session, pipeline_of: Mapping[UUID, str], keyed: Sequence[UUID]) -> None:
+    """Note a move, and follow up the jobs that it ended; `keyed` are those of them that held a unique key."""
     session.info[MOVED] = True
-    ended = [row for row in rows if row.ended]
-    if ended:
-        settled(session, {row.id: row.pipeline for row in ended})
-    if keyed := [row.id for row in ended if row.unique_key is not None]:
+    if pipeline_of:
+        settled(session, pipeline_of)
+    if keyed:
         _free_keys(session, keyed)
 
 
