@@ -193,6 +193,14 @@ def test_rows_that_have_aged_go_and_others_stay(database: Database, owner: str):
                 """),
                 values,
             )
+        for name, days in (("old", 31), ("young", 29)):
+            connection.execute(
+                text("""
+                INSERT INTO jobs.awaited (kind, name, user_id, job_id, step, late_pipeline, late_args, answer_by)
+                VALUES ('k', :name, :owner, gen_random_uuid(), 's', 'p', '{}', now() - make_interval(days => :days))
+                """),
+                {"name": name, "owner": owner, "days": days},
+            )
         connection.execute(text("UPDATE jobs.violations SET found_at = now() - interval '91 days' WHERE detail = 'old'"))
     with database.tenant(owner) as session:
         for name, ago in (("old", "49 hours"), ("young", "47 hours")):
@@ -205,6 +213,7 @@ def test_rows_that_have_aged_go_and_others_stay(database: Database, owner: str):
             )
     tick(database)
     columns = {
+        "jobs.awaited": "name",
         "jobs.batches": "pipeline",
         "jobs.effects": "key",
         "jobs.schedule_fires": "reason",
