@@ -10,18 +10,24 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from db.jobs.limits import APPLYING
 from db.jobs.machine import advance, lock, settled
+from db.jobs.time_limits import MAY_BEGIN
 
 
 class Invariant(StrEnum):
     """What must hold of every job."""
 
     JOINS_FIRE = "joins_fire"  # no step waits for steps that have all ended
+    JOINS_WAIT = "joins_wait"  # no step begins before those that it comes after have ended
     STATUS_IS_DERIVED = "status_is_derived"  # a job has ended exactly when none of its steps is live
     FAILURE_STOPS = "failure_stops"  # nothing new starts in a job that failed, was cancelled or was quarantined
     KEYS_ARE_LIVE = "keys_are_live"  # a unique key is held by a job that has not ended
     RUNNING_IS_HELD = "running_is_held"  # what runs has a claim and a lease, and nothing else has a lease
     BATCHES_END = "batches_end"  # a batch has ended exactly when none of its jobs is live
+    CLAIMS_ARE_SINGLE = "claims_are_single"  # a claim holds one step
+    LIMITS_HOLD = "limits_hold"  # nothing was begun over a limit
+    LATE_ARE_STOPPED = "late_are_stopped"  # a job past its limits of time was noticed within a minute
     LEASES_ARE_JUDGED = "leases_are_judged"  # a lease that expired a minute ago has been noticed
 
 
@@ -47,8 +53,11 @@ _QUERIES = {
         SELECT j.id AS job_id, j.status AS detail FROM jobs.jobs j WHERE j.finished_at IS NULL
           AND NOT EXISTS (SELECT 1 FROM jobs.job_steps s WHERE s.job_id = j.id AND s.status IN {_LIVE})
         UNION ALL
-        SELECT DISTINCT j.id, j.status FROM jobs.job_steps s JOIN jobs.jobs j ON j.id = s.job_id
-        WHERE s.status IN ('queued', 'retrying', 'running') AND j.finished_at IS NOT NULL
+        SELECT DISTINCT j.id, j.status FROM (
+            SELECT job_id FROM jobs.job_steps WHERE status IN ('queued', 'retrying')
+            UNION ALL SELECT job_id FROM jobs.job_steps WHERE status = 'running'
+            UNION ALL SELECT job_id FROM jobs.job_steps WHERE status = 'waiting') s JOIN jobs.jobs j ON j.id = s.job_id
+        WHERE j.finished_at IS NOT NULL
     """,  # noqa: S608  (constants)
     Invariant.FAILURE_STOPS: f"""
         SELECT s.job_id, s.name AS detail FROM jobs.jobs j JOIN jobs.job_steps s ON s.job_id = j.id
@@ -72,6 +81,27 @@ _QUERIES = {
         SELECT j.id, b.pipeline FROM jobs.jobs j JOIN jobs.batch_jobs m ON m.job_id = j.id JOIN jobs.batches b ON b.id = m.batch_id
         WHERE j.finished_at IS NULL AND b.finished_at IS NOT NULL
     """,
+    Invariant.JOINS_WAIT: """
+        SELECT s.job_id, s.name AS detail FROM jobs.jobs j JOIN jobs.job_steps s ON s.job_id = j.id
+        WHERE j.finished_at IS NULL AND s.status IN ('queued', 'retrying', 'running') AND EXISTS (
+            SELECT 1 FROM jobs.job_steps d WHERE d.job_id = s.job_id AND d.name = ANY(s.after)
+            AND d.status IN ('waiting', 'queued', 'retrying', 'running'))
+    """,
+    Invariant.CLAIMS_ARE_SINGLE: """
+        SELECT min(job_id::text)::uuid AS job_id, string_agg(name, ', ') AS detail FROM jobs.job_steps WHERE status = 'running'
+        GROUP BY claim_id HAVING count(*) > 1
+    """,
+    # At the newest claim all the others that still run ran already. A step that names its provider while it runs goes back at once.
+    Invariant.LIMITS_HOLD: f"""
+        SELECT (array_agg(s.job_id ORDER BY s.claimed_at DESC))[1] AS job_id,
+            n.kind || ' ' || n.name || ': ' || count(*) || ' ran, at most ' || l.most AS detail
+        FROM jobs.job_steps s {APPLYING} WHERE s.status = 'running' AND s.claimed_at < now() - interval '10 seconds'
+        GROUP BY n.kind, n.name, l.most, l.set_at HAVING count(*) > l.most AND max(s.claimed_at) > l.set_at
+    """,  # noqa: S608  (constants)
+    Invariant.LATE_ARE_STOPPED: f"""
+        SELECT j.id AS job_id, j.status AS detail FROM jobs.jobs j WHERE j.finished_at IS NULL AND j.cancel_requested_at IS NULL
+          AND (j.finish_by < now() - interval '1 minute' OR (j.start_by < now() - interval '1 minute' AND NOT {MAY_BEGIN}))
+    """,  # noqa: S608  (constants)
     Invariant.LEASES_ARE_JUDGED: """
         SELECT job_id, name AS detail FROM jobs.job_steps WHERE status = 'running' AND lease_until < now() - interval '1 minute'
     """,

@@ -36,11 +36,12 @@ def set_limit(session: Session, kind: Scope, name: str, most: int | None) -> Non
     named = {"kind": kind, "name": name}
     if most is None:
         session.execute(text("DELETE FROM jobs.limits WHERE kind = :kind AND name = :name"), named)
+        session.execute(text("UPDATE jobs.limits SET set_at = now() WHERE kind = :kind AND name = '*'"), named)
     else:
         session.execute(
             text("""
             INSERT INTO jobs.limits (kind, name, most) VALUES (:kind, :name, :most)
-            ON CONFLICT (kind, name) DO UPDATE SET most = excluded.most
+            ON CONFLICT (kind, name) DO UPDATE SET most = excluded.most, set_at = now()
             """),
             {**named, "most": most},
         )
@@ -54,12 +55,12 @@ def list_limits(session: Session) -> list[Limit]:
 
 
 # What a step falls under; a name of its own counts before `*`.
-_APPLYING = """
+APPLYING = """
 CROSS JOIN LATERAL (VALUES ('queue', s.queue), ('pipeline', s.pipeline), ('owner', s.owner_id), ('provider', s.provider)) n(kind, name)
-CROSS JOIN LATERAL (SELECT l.most FROM jobs.limits l WHERE l.kind = n.kind AND n.name IS NOT NULL AND l.name IN (n.name, '*') ORDER BY l.name = '*' LIMIT 1) l
+CROSS JOIN LATERAL (SELECT l.most, l.set_at FROM jobs.limits l WHERE l.kind = n.kind AND n.name IS NOT NULL AND l.name IN (n.name, '*') ORDER BY l.name = '*' LIMIT 1) l
 """
 _OF_ONE = text(f"""
-SELECT n.kind, n.name, l.most FROM (SELECT :queue AS queue, :pipeline AS pipeline, :owner AS owner_id, CAST(:provider AS text) AS provider) s {_APPLYING}
+SELECT n.kind, n.name, l.most FROM (SELECT :queue AS queue, :pipeline AS pipeline, :owner AS owner_id, CAST(:provider AS text) AS provider) s {APPLYING}
 ORDER BY n.kind
 """)  # noqa: S608  (a constant)
 _IDS = bindparam("step_ids", type_=ARRAY(Uuid))
@@ -68,11 +69,11 @@ _LOCK_THOSE_OF_MANY = text(f"""
 SELECT kind, name, most, wanted, pg_advisory_xact_lock(hashtextextended(kind || ' ' || name, 7310200)) FROM (
     SELECT n.kind, n.name, l.most, CAST(sum(s.alike) AS bigint) AS wanted FROM (
         SELECT queue, pipeline, owner_id, provider, count(*) AS alike FROM jobs.job_steps
-        WHERE id = ANY(:step_ids) GROUP BY queue, pipeline, owner_id, provider) s {_APPLYING}
+        WHERE id = ANY(:step_ids) GROUP BY queue, pipeline, owner_id, provider) s {APPLYING}
     GROUP BY n.kind, n.name, l.most ORDER BY n.kind, n.name) n
 """).bindparams(_IDS)  # noqa: S608  (a constant)
 _OF_EACH = text(f"""
-SELECT n.kind, n.name, s.id FROM jobs.job_steps s {_APPLYING} WHERE s.id = ANY(:step_ids)
+SELECT n.kind, n.name, s.id FROM jobs.job_steps s {APPLYING} WHERE s.id = ANY(:step_ids)
 """).bindparams(_IDS)  # noqa: S608  (a constant)
 _RUNNING = text(
     "SELECT queue, pipeline, owner_id, provider, count(*) FROM jobs.job_steps WHERE status = 'running' GROUP BY 1, 2, 3, 4"

@@ -126,3 +126,52 @@ def test_a_batch_that_ended_before_its_last_job_is_opened(database: Database, ow
     Audit(database).tick()
     assert batch(database, batch_id)["finished_at"] is None
     assert kept(database) == {Invariant.BATCHES_END: 1}
+
+
+def test_a_step_that_waits_in_a_job_that_ended_is_run(database: Database, owner: str):
+    job_id = insert(database, owner)
+    succeed(database, take(database, job_id))
+    succeed(database, take(database, job_id, "second"))
+    spoil(
+        database,
+        "UPDATE jobs.job_steps SET status = 'waiting', finished_at = NULL WHERE job_id = :id AND name = 'second'",
+        job_id,
+    )
+    assert found(database) == [Invariant.STATUS_IS_DERIVED]
+    Audit(database).tick()
+    assert statuses(database, job_id) == {"job": "running", "first": "succeeded", "second": "queued"}
+    assert found(database) == []
+
+
+def test_a_step_that_began_before_its_time_is_told(database: Database, owner: str):
+    job_id = insert(database, owner)
+    spoil(database, "UPDATE jobs.job_steps SET status = 'queued' WHERE job_id = :id AND name = 'second'", job_id)
+    assert found(database) == [Invariant.JOINS_WAIT]
+
+
+def test_two_steps_under_one_claim_are_told(database: Database, owner: str):
+    first, second = insert(database, owner), insert(database, owner)
+    held = take(database, first)
+    take(database, second)
+    spoil(database, f"UPDATE jobs.job_steps SET claim_id = '{held.claim_id}' WHERE job_id = :id AND status = 'running'", second)
+    assert found(database) == [Invariant.CLAIMS_ARE_SINGLE]
+
+
+@pytest.mark.parametrize(("set_ago", "told"), [("1 minute", [Invariant.LIMITS_HOLD]), ("1 second", [])])
+def test_what_was_begun_over_a_limit_is_told_and_what_ran_before_it_was_set_is_not(
+    database: Database, owner: str, set_ago: str, told: list[Invariant]
+):
+    for _ in range(2):
+        take(database, insert(database, owner))
+    with database.jobs() as session:
+        jobs.set_limit(session, jobs.Scope.OWNER, owner, 1)
+        session.execute(text("UPDATE jobs.job_steps SET claimed_at = now() - interval '20 seconds' WHERE status = 'running'"))
+        session.execute(text("UPDATE jobs.limits SET set_at = now() - CAST(:ago AS interval)"), {"ago": set_ago})
+    assert found(database) == told
+
+
+@pytest.mark.parametrize("column", ["start_by", "finish_by"])
+def test_a_late_job_that_nobody_stopped_is_told(database: Database, owner: str, column: str):
+    job_id = insert(database, owner)
+    spoil(database, f"UPDATE jobs.jobs SET {column} = now() - interval '2 minutes' WHERE id = :id", job_id)
+    assert found(database) == [Invariant.LATE_ARE_STOPPED]
