@@ -165,6 +165,17 @@ class Settings(BaseSettings):
         SecretStr(""), description="Key of the Google Cloud project, for Places. Google limits what of its answers may be kept."
     )
 
+    places_page_mills: int = Field(
+        35,
+        ge=0,
+        description="What a page of Google Places costs, in thousandths of a dollar; counted by the budget places.mills too.",
+    )
+    places_search_mills: int = Field(
+        3000,
+        ge=0,
+        description="What one search for leads may cost there; what was found until then is kept, and the search says so.",
+    )
+
     # Messages to users
     tell_by: Literal["auto", "webhook", "email", "outbox"] = Field(
         "auto",

@@ -51,6 +51,7 @@ class Control:
                 Route("/grants/{service}", self._grant, methods=["POST"]),
                 Route("/grants/{service}/expire", self._expire, methods=["POST"]),
                 Route("/records/{table}/{id:path}", self._put_record, methods=["PUT"]),
+                Route("/records/{table}", self._put_records, methods=["PUT"]),
                 Route("/records/{table}", self._list_records, methods=["GET"]),
                 Route("/records/{table}", self._clear_records, methods=["DELETE"]),
                 Route("/seen", self._list_seen, methods=["GET"]),
@@ -97,6 +98,13 @@ class Control:
     async def _put_record(self, request: Request) -> Response:
         """Put what no API of the service can create: a place, a channel, an answer of the model."""
         self._store.table(request.path_params["table"])[request.path_params["id"]] = await request.json()
+        return Response(status_code=204)
+
+    async def _put_records(self, request: Request) -> Response:
+        """Many of them, by their ids."""
+        records = await request.json()
+        with self._store.whole():
+            self._store.table(request.path_params["table"]).update(records)
         return Response(status_code=204)
 
     async def _list_records(self, request: Request) -> Response:

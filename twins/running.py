@@ -119,6 +119,10 @@ class Twins:
         """Put a record that the service's own API cannot create: a place, a channel, an answer of the model."""
         self._ask("PUT", f"/records/{table}/{quote(key)}", record)
 
+    def put_all(self, table: str, records: Mapping[str, Mapping[str, Any]]) -> None:
+        """Put many, by their ids."""
+        self._ask("PUT", f"/records/{table}", records)
+
     def forget(self, table: str) -> None:
         """Take every record of a table away."""
         self._ask("DELETE", f"/records/{table}")

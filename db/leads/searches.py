@@ -70,9 +70,11 @@ def begin_search(session: Session, search_id: int) -> RowMapping:
     return _move_search(session, search_id, SearchStatus.RUNNING, {"error_message": None})
 
 
-def complete_search(session: Session, search_id: int, results: Sequence[Mapping[str, Any]]) -> RowMapping:
-    """It has ended with this; a later answer replaces an earlier one. Raises NotFound, Refused."""
-    found = {"results": [dict(result) for result in results], "total_found": len(results), "error_message": None}
+def complete_search(
+    session: Session, search_id: int, results: Sequence[Mapping[str, Any]], *, note: str | None = None
+) -> RowMapping:
+    """It has ended with this; `note` says what is missing. A later answer replaces an earlier one. Raises NotFound, Refused."""
+    found = {"results": [dict(result) for result in results], "total_found": len(results), "error_message": note}
     return _move_search(session, search_id, SearchStatus.COMPLETED, {**found, "completed_at": func.now()})
 
 

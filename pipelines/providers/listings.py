@@ -19,10 +19,11 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some listings, and where the next ones begin, if there are any."""
+    """Some listings, where the next ones begin, if there are any, and what was not found that is there."""
 
     listings: Sequence[Listing]
     next_cursor: str | None = None
+    note: str | None = None
 
 
 class Listings(Protocol):

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import RowMapping
 from sqlalchemy.orm import Session
 
-from core.errors import Refused
+from core.errors import Refused, Snoozed
 from core.settings import settings
 from db.awaited import Question
 from db.base.leads import LeadType, SearchStatus
@@ -21,9 +21,10 @@ from pipelines.leads.listing import Listing
 from pipelines.leads.told import read_results
 from pipelines.outside import ask
 from pipelines.providers.listings import Listings, Query, get_listings
+from pipelines.providers.places import Places
 from pipelines.providers.workflow import Workflow
 
-_MOST_PAGES = 60
+_MOST_PAGES = 400
 _LONGEST_ERROR = 500
 
 
@@ -56,11 +57,16 @@ def collect(ctx: Context) -> object:
         ctx.calls(source.provider)
     with ctx.read() as session:
         search = searches.get_search(session, ctx.result("begin")["search_id"])
-    told = _ask(ctx, source, search) if isinstance(source, Workflow) else _read_pages(ctx, source, search)
+    if isinstance(source, Workflow):
+        told, note = _ask(ctx, source, search), None
+    else:
+        told, note = _read_pages(ctx, source, search)
+    if note:
+        ctx.log(note, level="warning")
     key = ctx.key("listings.json")
     with ctx.storage.writer(key) as file:
         file.write(json.dumps(told).encode())
-    return {"key": key, "found": len(told), "provider": source.name}
+    return {"key": key, "found": len(told), "provider": source.name, "note": note}
 
 
 def _ask(ctx: Context, source: Workflow, search: RowMapping) -> list[dict[str, Any]]:
@@ -82,19 +88,41 @@ def _ask(ctx: Context, source: Workflow, search: RowMapping) -> list[dict[str, A
     return [dataclasses.asdict(listing) for listing in read_results(answer["results"])]
 
 
-def _read_pages(ctx: Context, source: Listings, search: RowMapping) -> list[dict[str, Any]]:
-    """Every page of every query; goes on where a lost worker was."""
+def _read_pages(ctx: Context, source: Listings, search: RowMapping) -> tuple[list[dict[str, Any]], str | None]:
+    """Every page of every query that may be paid for, and what is missing; goes on where a lost worker was."""
     queries = list_queries(search["keyword"], [LeadType(kind) for kind in search["search_types"]])
-    done: dict[str, Any] = ctx.last_checkpoint or {"query": 0, "cursor": None, "pages": 0, "listings": []}
-    while done["query"] < len(queries) and done["pages"] < _MOST_PAGES:
+    done: dict[str, Any] = ctx.last_checkpoint or {"query": 0, "cursor": None, "pages": 0, "listings": [], "notes": []}
+    while done["query"] < len(queries):
         words = queries[done["query"]]
         ctx.progress(done["query"] / len(queries), f"looking for {words} in {search['geo']}")
+        if (short := _pay(ctx, source, done)) is not None:
+            left = ", ".join(queries[done["query"] :])
+            done["notes"] = [*done["notes"], f"{short}. Not searched to the end: {left}"]
+            break
         page = source.search(Query(words, search["geo"]), done["cursor"])
         done["listings"] += [dataclasses.asdict(listing) for listing in page.listings]
         done |= {"cursor": page.next_cursor, "pages": done["pages"] + 1, "query": done["query"] + (page.next_cursor is None)}
+        done["notes"] += [page.note] * (page.note is not None)
         ctx.checkpoint(done)
-    told: list[dict[str, Any]] = done["listings"]
-    return told
+    return done["listings"], "; ".join(done["notes"]) or None
+
+
+def _pay(ctx: Context, source: Listings, done: dict[str, Any]) -> str | None:
+    """Pay for the next page; why it cannot be paid for, where something was found already. Raises Snoozed where nothing was."""
+    if done["pages"] >= _MOST_PAGES:
+        return f"This search has read {_MOST_PAGES} pages, which is the most"
+    mills, most = settings().places_page_mills, settings().places_search_mills
+    if source.provider != Places.provider or not mills:
+        return None
+    if (done["pages"] + 1) * mills > most:
+        return f"This search has cost ${done['pages'] * mills / 1000:.2f} of the ${most / 1000:.2f} that one may"
+    try:
+        ctx.spend(f"{source.provider}.mills", units=mills)
+    except Snoozed as error:
+        if not done["listings"]:
+            raise
+        return f"The budget for Google Places is used up: {error}"
+    return None
 
 
 @step(queue="io")
@@ -107,7 +135,7 @@ def absorb(ctx: Context) -> object:
     with ctx.complete(result) as session:
         search = searches.get_search(session, search_id)
         kept = keep(session, search, listings, provider=collected["provider"])
-        searches.complete_search(session, search_id, kept)
+        searches.complete_search(session, search_id, kept, note=collected.get("note"))
         new = [one["leadId"] for one in kept if one["isNew"]]
         result |= {"leads": len(kept), "new": len(new)}
         if new and ctx.args["search_id"] is None:  # nobody waits for it

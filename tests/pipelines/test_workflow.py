@@ -242,6 +242,12 @@ def test_only_who_holds_the_secret_is_heard_and_only_as_he_wrote_it(asked: Asked
     assert asked.run() == "completed"
 
 
+def test_what_the_database_cannot_keep_is_refused(asked: Asked):
+    asked.run()
+    assert [asked.call({"results": [{"title": mark}]}).status_code for mark in ("\0", "\ud800")] == [400, 400]
+    assert not asked.worker.list_due()
+
+
 @pytest.mark.parametrize("told", [{"search_id": 999_999, "results": []}, {"search_id": "search-999999", "error": "x"}, {}])
 def test_what_nobody_asked_for_is_taken_and_does_nothing(asked: Asked, told: dict):
     asked.run()
