@@ -69,10 +69,10 @@ class Search(Shown):
     keyword: str
     geo: str
     start_offset: int
-    search_types: list[str]
+    search_types: list[str | None]
     verify_emails_requested: bool
     status: str
-    results: list[dict[str, Any]] | None
+    results: Any  # as whoever found them wrote them, like what follows of an analysis
     total_found: int | None
     error_message: str | None
     completed_at: datetime | None
@@ -93,10 +93,10 @@ class Analysis(Shown):
     id: int
     user_id: str
     client_id: Annotated[int, Field(serialization_alias="clientBusinessId")]
-    strengths: list[dict[str, Any]] | None
-    weaknesses: list[dict[str, Any]] | None
-    opportunities: list[dict[str, Any]] | None
-    threats: list[dict[str, Any]] | None
+    strengths: Any
+    weaknesses: Any
+    opportunities: Any
+    threats: Any
     summary: str | None
     model_used: str | None
     leads_analyzed: int | None

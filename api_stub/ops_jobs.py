@@ -33,7 +33,7 @@ class Filter(BaseModel):
     status: Annotated[str | None, Field(pattern=f"^({'|'.join(STATUSES)})?$", description="A status, or `live`.")] = None
     error: Annotated[Text, Field(description="A part of the error's text.")] = None
     argument: Annotated[Text, Field(description="A part of the arguments' text, or `name=value` for exactly that.")] = None
-    batch: Annotated[Text, Field(pattern=r"^([0-9a-fA-F-]{36})?$")] = None
+    batch: Annotated[Text, Field(pattern=r"^([0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})?$")] = None
     failure: Annotated[str | None, Field(pattern=r"^([0-9a-f]{16})?$", description="The id of a group of failures.")] = None
 
     def wanted(self) -> Wanted:

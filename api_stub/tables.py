@@ -176,9 +176,13 @@ def _sent(resource: Resource, prefix: str, needed: tuple[str, ...]) -> type[Base
 
 
 def reading_kind(column: Column[Any]) -> Any:  # noqa: ANN401  (a type)
-    """Wider than what may be written: earlier databases hold other words, and documents of any kind."""
-    kind = Any if isinstance(column.type, JSONB) else _plain_kind(column)
-    return kind | None if column.nullable else kind
+    """Wider than what may be written: earlier databases hold other words, documents of any kind, lists with gaps, and nothing in
+    columns that they did not have.
+    """
+    kind = (
+        Any if isinstance(column.type, JSONB) else list[str | None] if isinstance(column.type, ARRAY) else _plain_kind(column)
+    )
+    return kind if column.primary_key else kind | None
 
 
 def writing_kind(column: Column[Any]) -> Any:  # noqa: ANN401  (a type)

@@ -27,6 +27,7 @@ from core.local_stack.servers import Servers
 from db import api_keys, migrations, users
 from db.engine import Database
 
+GOOD = {200, 201, 202, 204}
 STREAMS = r"/events$"
 SLOW = r"|^/ops/schema$|ai-coach$"
 ALL = "examples,coverage,fuzzing,stateful"
@@ -52,6 +53,8 @@ def fuzz(
         *("--report", "ndjson", "--report-ndjson-path", str(report), "--output-sanitize", "false"),
         *(("--max-time", str(seconds)) if seconds else ()),
     ]
+    described = urllib.request.Request(f"{url}/openapi.json", headers={"Authorization": f"Bearer {api_key}"})
+    urllib.request.urlopen(described).close()  # made at the first request, for which schemathesis waits ten seconds at most
     done = subprocess.run(argv, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode not in {0, 1} or not report.exists():
         raise Unmeasured(f"schemathesis ended with {done.returncode}:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
@@ -59,13 +62,18 @@ def fuzz(
 
 
 def read_report(report: Path) -> dict[str, Any]:
-    """How many cases, of how many operations, and what failed: by check, with the operations."""
+    """How many cases, of how many operations; those that a link led to and that went well; what failed: by check, with the operations."""
     cases, operations, failures, opinions = 0, set(), defaultdict(set), Counter()
+    followed: Counter[str] = Counter()
     with report.open() as lines:
         for line in lines:
             recorder = json.loads(line).get("ScenarioFinished", {}).get("recorder", {})
             cases += len(recorder.get("interactions", {}))
             operations.update(case["value"]["path"] for case in recorder.get("cases", {}).values())
+            for case_id, case in recorder.get("cases", {}).items():
+                answer = recorder.get("interactions", {}).get(case_id, {}).get("response") or {}
+                if case.get("is_transition_applied") and answer.get("status_code") in GOOD:
+                    followed[f"{case['value']['method']} {case['value']['path']}"] += 1
             for case_id, checks in recorder.get("checks", {}).items():
                 for check in checks:
                     if check["status"] == "success":
@@ -78,6 +86,7 @@ def read_report(report: Path) -> dict[str, Any]:
     return {
         "cases": cases,
         "paths": len(operations),
+        "followed": dict(sorted(followed.items())),
         "failures": {name: sorted(where) for name, where in sorted(failures.items())},
         "opinions": dict(opinions),
     }

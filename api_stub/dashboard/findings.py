@@ -1,6 +1,6 @@
 """What a confidentiality check found, placed on the line of a film's time."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -124,13 +124,14 @@ def _covered(stretches: Iterable[Finding]) -> float:
     return total
 
 
-def cues(captions: Sequence[Mapping[str, Any]] | None) -> list[dict[str, Any]]:
-    """The captions of a video's row as seconds and one line of text each."""
+def cues(captions: object) -> list[dict[str, Any]]:
+    """The captions of a video's row as seconds and one line of text each; captions of another shape, which earlier databases may hold, are none."""
     return [
         {
             "start_seconds": cue["startMs"] / 1000,
             "end_seconds": cue["endMs"] / 1000,
             "text": " ".join(str(cue["text"]).split()),
         }
-        for cue in captions or ()
+        for cue in (captions if isinstance(captions, list) else ())
+        if isinstance(cue, Mapping) and {"startMs", "endMs", "text"} <= cue.keys()
     ]

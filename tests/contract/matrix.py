@@ -200,7 +200,8 @@ def _secrets(table: Table) -> dict[str, object]:
         if isinstance(column.type, String)
         and "words" not in column.info
         and not column.foreign_keys
-        and column.name not in {"id", "user_id", "owner_id", "provider", "timezone", "source_path", "storage_path"}
+        and column.name
+        not in {"id", "user_id", "owner_id", "provider", "timezone", "source_path", "storage_path", "triggered_by"}
     }
 
 
