@@ -1,4 +1,4 @@
-"""How well listings of one business are recognised as one, on labelled listings; and how long a big search takes to recognise.
+"""How well listings of one business are recognised as one, on labelled listings; how long a big search takes to recognise, and to keep.
 
     .venv/bin/python -m benchmarks.leads --data DIR [--quick]
 
@@ -12,11 +12,19 @@ import json
 import os
 import random
 import sys
+import tempfile
 import time
 from collections import Counter
 from itertools import combinations
 from pathlib import Path
 
+from core.local_stack.servers import Servers
+from db import migrations, users
+from db.base.leads import business_leads
+from db.engine import Database
+from db.leads.clients import insert_client
+from db.leads.searches import complete_search, insert_search
+from pipelines.leads.keeping import keep
 from pipelines.leads.listing import Listing
 from pipelines.leads.normalise import make_card
 from pipelines.leads.recognise import Known, resolve
@@ -48,19 +56,24 @@ def _pairs(labels: list[object]) -> set[tuple[int, int]]:
     return {pair for group in members.values() for pair in combinations(group, 2)}
 
 
-def measure_search(*, found: int, stored: int) -> dict[str, float]:
-    """Seconds to remember the stored leads and to recognise what was found, half of it stored already; no database."""
+def make_listings(number: int) -> list[Listing]:
+    """Businesses that are all different; the same ones every time."""
     dice = random.Random(1)
     words = ["".join(dice.choices("abcdefghijklmnoprstuvwy", k=7)) for _ in range(4000)]
-    listings = [
+    return [
         Listing(
             f"{' '.join(dice.sample(words, 2))} {dice.choice(['plumbing', 'bakery', 'dental', 'law'])}",
             address=f"{dice.randint(1, 9999)} {dice.choice(words)} street",
             zip=str(dice.randint(60000, 60999)),
             phone=f"217{dice.randint(2_000_000, 9_999_999)}",
         )
-        for _ in range(stored + found // 2)
+        for _ in range(number)
     ]
+
+
+def measure_search(*, found: int, stored: int) -> dict[str, float]:
+    """Seconds to remember the stored leads and to recognise what was found, half of it stored already; no database."""
+    listings = make_listings(stored + found // 2)
     began = time.perf_counter()
     known = Known()
     for number, listing in enumerate(listings[:stored]):
@@ -77,6 +90,42 @@ def measure_search(*, found: int, stored: int) -> dict[str, float]:
     }
 
 
+def measure_kept(*, found: int, stored: int) -> dict[str, float]:
+    """Seconds of the transaction that keeps what was found, half of it stored already, among leads in the database."""
+    client = {"name": "Ours", "address": "1 Mill Lane", "keyword": "plumber"}
+    with tempfile.TemporaryDirectory(prefix="askstephen-leads-") as folder:
+        Path(folder).chmod(0o711)
+        with Servers(Path(folder)) as servers, Database(servers.environment["DATABASE_URL"]) as database:
+            migrations.upgrade(servers.environment["DATABASE_URL"])
+            with database.jobs() as session:
+                users.ensure_local_owner(session)
+            with database.tenant(users.LOCAL_OWNER) as session:
+                client_id = insert_client(session, client, user_id=users.LOCAL_OWNER)["id"]
+                listings = make_listings(stored + found // 2)
+                whose = {"user_id": users.LOCAL_OWNER, "client_id": client_id}
+                told = ("title", "address", "zip", "phone")
+                rows = [whose | {name: getattr(one, name) for name in told} for one in listings[:stored]]
+                session.execute(business_leads.insert(), rows)
+            seconds, new = [], []
+            for _ in range(2):
+                began = time.perf_counter()
+                with database.tenant(users.LOCAL_OWNER) as session:
+                    how = {"user_id": users.LOCAL_OWNER, "keyword": "plumber", "geo": "here"}
+                    search = insert_search(session, client_id, **how)
+                    results = keep(session, search, listings[stored - found // 2 :], provider="bench")
+                    complete_search(session, search["id"], results)
+                seconds.append(round(time.perf_counter() - began, 2))
+                new.append(sum(result["isNew"] for result in results))
+    return {
+        "found": found,
+        "stored": stored,
+        "new": new[0],
+        "seconds": seconds[0],
+        "new_again": new[1],
+        "seconds_again": seconds[1],
+    }
+
+
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description="Pairs of listings, and the time of a big search.")
     parser.add_argument("--data", default=os.environ.get("ASKSTEPHEN_DATA"), help="folder of the labelled listings")
@@ -87,7 +136,8 @@ def main(arguments: list[str]) -> int:
         print("Give the folder of the labelled listings with --data DIR or ASKSTEPHEN_DATA.", file=sys.stderr)
         return 2
     scale = 10 if chosen.quick else 1
-    results = {"pairs": measure_pairs(path), "search": measure_search(found=5_000 // scale, stored=50_000 // scale)}
+    size = {"found": 5_000 // scale, "stored": 50_000 // scale}
+    results = {"pairs": measure_pairs(path), "search": measure_search(**size), "kept": measure_kept(**size)}
     print(json.dumps(results))
     return 0
 
