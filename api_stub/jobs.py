@@ -41,7 +41,7 @@ def _with_why(database: Database, shown: dict[str, Any]) -> dict[str, Any]:
     shown["why"] = None
     if shown["finished_at"] is None:
         with database.jobs() as session:
-            shown["why"] = why_not_running(session, shown, now=datetime.now(UTC))
+            shown["why"] = why_not_running(session, shown["id"], now=datetime.now(UTC))
     return shown
 
 

@@ -1,6 +1,8 @@
 """/ops/jobs: anybody's jobs, searched, read, stopped and run again; /ops/batches and /ops/failures beside them."""
 
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -15,6 +17,7 @@ from db.engine import Database
 from db.operators import record_action
 from db.permissions import OperatorDeed
 from db.search import LIVE, Found, Wanted
+from db.why import why_each
 
 router = APIRouter(prefix="/ops", tags=["ops"], dependencies=[Depends(may(OperatorDeed.WATCH))])
 STATUSES = (LIVE, *(one.value for one in jobs.Status if one is not jobs.Status.WAITING))
@@ -55,9 +58,12 @@ class Page(Filter):
 
 
 def find_jobs(database: Database, page: Page) -> Found:
-    """One page of everybody's jobs."""
+    """One page of everybody's jobs, each that does not run with why it waits."""
     with database.jobs() as session:
-        return search.find_jobs(session, page.wanted(), before=page.cursor, limit=page.limit)
+        found = search.find_jobs(session, page.wanted(), before=page.cursor, limit=page.limit)
+        waiting = [row["id"] for row in found.jobs if row["finished_at"] is None]
+        why = why_each(session, waiting, now=datetime.now(UTC))
+    return replace(found, jobs=[{**row, "why": why.get(row["id"])} for row in found.jobs])
 
 
 @router.get("/jobs")
@@ -68,7 +74,7 @@ def search_jobs(database: DatabaseHere, page: Annotated[Page, Query()]) -> dict[
     """
     found = find_jobs(database, page)
     return {
-        "items": [dict(row) for row in found.jobs],
+        "items": found.jobs,
         "next_cursor": found.cursor,
         "looked_back_to": found.looked_back_to,
     }

@@ -94,7 +94,8 @@ def _http(request: Request, error: Exception) -> Problem:
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         error.headers = {**(error.headers or {}), "Allow": _methods(request)}
     title = next((known.phrase for known in HTTPStatus if known == error.status_code), error.detail)
-    return Problem(error.status_code, title, error.detail, error.headers or {})
+    detail = f"there is nothing at {request.url.path}" if error.detail == HTTPStatus.NOT_FOUND.phrase else error.detail
+    return Problem(error.status_code, title, detail, error.headers or {})
 
 
 def _methods(request: Request) -> str:

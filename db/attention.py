@@ -110,7 +110,8 @@ def _of_failures(groups: Sequence[Group]) -> Iterator[Item]:
         where = f"{group.step} of {group.pipeline}" if group.step else group.pipeline
         yield Item("failed", f"{group.count} times {where}: {group.message}", f"/failures/{group.id}", group.last_at)
     if len(news) > _MOST_GROUPS:
-        yield Item("failed", f"{len(news) - _MOST_GROUPS} more kinds of failures within a day", "/failures")
+        more = len(news) - _MOST_GROUPS
+        yield Item("failed", f"{more} more {'kind' if more == 1 else 'kinds'} of failures within a day", "/failures")
 
 
 # The clock gave up on it, or it has not succeeded since a person could mend what stopped its last job.

@@ -1,40 +1,67 @@
 """When a step that waits for a thread will start, and a job end: guesses from how long such steps take."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.expression import bindparam
+from sqlalchemy.types import Uuid
 
+# All that waits is read once, and put in order only for the owners who are asked about.
 _AHEAD = text("""
-WITH me AS (SELECT * FROM jobs.job_steps WHERE id = :id),
-running AS (
-    SELECT greatest(t.mean_seconds - extract(epoch FROM now() - s.claimed_at), 0) AS seconds
-    FROM me JOIN jobs.job_steps s ON s.status = 'running' AND s.queue = me.queue
-    LEFT JOIN jobs.step_times t ON t.pipeline = s.pipeline AND t.step = s.name),
-waiting AS (
-    SELECT s.owner_id = me.owner_id AS mine, coalesce(w.weight, 1) / coalesce(mw.weight, 1) AS weight, t.mean_seconds AS seconds, s.owner_id
-    FROM me JOIN jobs.job_steps s ON s.status IN ('queued', 'retrying') AND s.queue = me.queue AND s.available_at <= now()
-    LEFT JOIN jobs.step_times t ON t.pipeline = s.pipeline AND t.step = s.name
-    LEFT JOIN jobs.weights w ON w.owner_id = s.owner_id LEFT JOIN jobs.weights mw ON mw.owner_id = me.owner_id
-    WHERE s.owner_id <> me.owner_id OR (s.priority, s.available_at, s.id) < (me.priority, me.available_at, me.id)),
-mine AS (SELECT coalesce(sum(seconds), 0) AS seconds FROM waiting WHERE mine),
-others AS (SELECT least(sum(seconds), max(weight) * (SELECT seconds FROM mine)) AS seconds FROM waiting WHERE NOT mine GROUP BY owner_id)
-SELECT (SELECT coalesce(sum(seconds), 0) FROM running) + (SELECT seconds FROM mine) + (SELECT coalesce(sum(seconds), 0) FROM others) AS seconds,
-    (SELECT count(*) FROM running WHERE seconds IS NULL) + (SELECT count(*) FROM waiting WHERE mine AND seconds IS NULL) AS unknown
-""")
+WITH me AS MATERIALIZED (SELECT id, queue, owner_id FROM jobs.job_steps WHERE id = ANY(:ids)),
+running AS MATERIALIZED (
+    SELECT s.queue, sum(greatest(t.mean_seconds - extract(epoch FROM now() - s.claimed_at), 0)) AS seconds,
+        count(*) FILTER (WHERE t.mean_seconds IS NULL) AS unknown
+    FROM jobs.job_steps s LEFT JOIN jobs.step_times t ON t.pipeline = s.pipeline AND t.step = s.name
+    WHERE s.status = 'running' GROUP BY s.queue),
+places AS MATERIALIZED (
+    SELECT s.id, count(*) OVER before - 1 AS steps, coalesce(sum(t.mean_seconds) OVER before, 0) - coalesce(t.mean_seconds, 0) AS seconds,
+        count(*) FILTER (WHERE t.mean_seconds IS NULL) OVER before - CAST(t.mean_seconds IS NULL AS integer) AS unknown
+    FROM jobs.job_steps s LEFT JOIN jobs.step_times t ON t.pipeline = s.pipeline AND t.step = s.name
+    WHERE s.status IN ('queued', 'retrying') AND s.available_at <= now() AND (s.queue, s.owner_id) IN (SELECT queue, owner_id FROM me)
+    WINDOW before AS (PARTITION BY s.queue, s.owner_id ORDER BY s.priority, s.available_at, s.id ROWS UNBOUNDED PRECEDING)),
+kinds AS (
+    SELECT queue, owner_id, pipeline, name, count(*) AS steps FROM jobs.job_steps
+    WHERE status IN ('queued', 'retrying') AND available_at <= now() AND queue IN (SELECT queue FROM me) GROUP BY queue, owner_id, pipeline, name),
+owners AS MATERIALIZED (
+    SELECT k.queue, k.owner_id, sum(k.steps * t.mean_seconds) AS seconds, coalesce(max(w.weight), 1) AS weight
+    FROM kinds k LEFT JOIN jobs.step_times t ON t.pipeline = k.pipeline AND t.step = k.name LEFT JOIN jobs.weights w ON w.owner_id = k.owner_id
+    GROUP BY k.queue, k.owner_id)
+SELECT me.id, p.steps AS before, p.seconds + coalesce(r.seconds, 0) + coalesce(others.seconds, 0) AS thread_seconds,
+    p.unknown + coalesce(r.unknown, 0) = 0 AS is_known
+FROM me JOIN places p ON p.id = me.id LEFT JOIN running r ON r.queue = me.queue
+CROSS JOIN LATERAL (SELECT sum(least(o.seconds,
+        p.seconds * o.weight / coalesce((SELECT weight FROM jobs.weights w WHERE w.owner_id = me.owner_id), 1))) AS seconds
+    FROM owners o WHERE o.queue = me.queue AND o.owner_id <> me.owner_id) others
+""").bindparams(bindparam("ids", type_=ARRAY(Uuid)))
 
 
-def find_seconds_to_start(session: Session, step_id: UUID, *, threads: int) -> float | None:
-    """Seconds until a ready step starts on a queue of so many threads; None where a step before it was never measured.
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a ready step stands among those that wait for the same threads."""
 
-    Counted are the rest of what runs, this owner's steps that come before, and of every other owner's as much as is its share
+    before: int  # steps of the same owner
+    thread_seconds: float | None  # that threads will work on what is before it; None where one was never measured
+
+    def seconds_to_start(self, threads: int) -> float | None:
+        """A guess for a queue of so many threads."""
+        return None if self.thread_seconds is None or not threads else self.thread_seconds / threads
+
+
+def list_places(session: Session, step_ids: Sequence[UUID]) -> dict[UUID, Place]:
+    """The place of each of these steps that is ready.
+
+    Counted are the rest of what runs, its owner's steps that come before, and of every other owner's as much as is its share
     meanwhile. As the job core.
     """
-    ahead = session.execute(_AHEAD, {"id": step_id}).one()
-    return None if ahead.unknown or not threads else float(ahead.seconds) / threads
+    rows = session.execute(_AHEAD, {"ids": list(step_ids)}) if step_ids else ()
+    return {row.id: Place(row.before, float(row.thread_seconds) if row.is_known else None) for row in rows}
 
 
 def in_words(seconds: float) -> str:
@@ -64,6 +91,13 @@ def seconds_left(steps: Sequence[Mapping[str, Any]], *, now: datetime) -> float 
         return left.get(name, 0.0) + max((until_end(before) for before in after.get(name, ())), default=0.0)
 
     return max((until_end(name) for name in left), default=0.0)
+
+
+def find_seconds_left(session: Session, job: Mapping[str, Any], *, now: datetime) -> float | None:
+    """The same of a job's snapshot. As the job core."""
+    usual = text("SELECT step, mean_seconds FROM jobs.step_times WHERE pipeline = :pipeline")
+    means = {row.step: row.mean_seconds for row in session.execute(usual, {"pipeline": job["pipeline"]})}
+    return seconds_left([{**step, "mean_seconds": means.get(step["name"])} for step in job["steps"]], now=now)
 
 
 _KNOWN_FROM = 0.05  # of the work: before, the rate says little

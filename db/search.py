@@ -53,7 +53,7 @@ class Wanted:
 class Found:
     """Newest first. `cursor` goes on from here; `looked_back_to` tells that the search stopped there, with older jobs not looked at."""
 
-    jobs: Sequence[RowMapping]
+    jobs: Sequence[Mapping[Any, Any]]
     cursor: UUID | None
     looked_back_to: datetime | None
 

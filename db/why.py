@@ -1,47 +1,68 @@
 """Why a job does not run: the rules of the relay and the claim, read backwards, as one sentence."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import RowMapping, text
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.expression import bindparam
+from sqlalchemy.types import Uuid
 
-from db import jobs, status
-from db.eta import find_seconds_to_start, in_words
-from db.jobs import Breaker, Needs, Pause, Scope
+from db import jobs
+from db.eta import Place, in_words, list_places
+from db.jobs import WORKER_LIVES, Breaker, Limits, Needs, Pause, Scope
+
+# Of each job the step that could run first, unless one of its steps runs.
+_STEPS = text("""
+SELECT DISTINCT ON (s.job_id) s.job_id, s.id, s.name, s.queue, s.provider, s.available_at, s.error, s.needs_disk_bytes, s.needs_memory_bytes,
+    s.pipeline, s.owner_id, EXISTS (SELECT 1 FROM jobs.job_steps b WHERE b.job_id = s.job_id AND b.attempt > 0) AS has_begun
+FROM jobs.job_steps s WHERE s.job_id = ANY(:job_ids) AND s.status IN ('queued', 'retrying')
+    AND NOT EXISTS (SELECT 1 FROM jobs.job_steps r WHERE r.job_id = s.job_id AND r.status = 'running')
+ORDER BY s.job_id, s.claimed_at NULLS LAST, s.id
+""").bindparams(bindparam("job_ids", type_=ARRAY(Uuid)))
+_QUEUES = text(f"""
+SELECT q.name, (SELECT coalesce(sum(threads), 0) FROM jobs.workers w WHERE q.name = ANY(w.queues) AND {WORKER_LIVES}) AS threads,
+    (SELECT count(*) FROM jobs.job_steps WHERE queue = q.name AND status = 'running') AS running
+FROM jobs.queues q
+""")  # noqa: S608  (a constant)
 
 
-def why_not_running(session: Session, job: Mapping[str, Any], *, now: datetime) -> str | None:
-    """What the job (a `status.snapshot`) waits for; None when something of it runs or nothing is left. As the job core."""
-    steps = job["steps"]
-    if any(step["status"] == "running" for step in steps):
-        return None
-    step = next((one for one in steps if one["status"] in {"queued", "retrying"}), None)
-    if step is None:
-        return None
-    queue = next(queue for queue in status.list_queues(session) if queue.name == step["queue"])
-    return (
-        _paused(session, job, step)
-        or _unavailable(session, job, step)
-        or _without_room(session, step, queue)
+def why_not_running(session: Session, job_id: UUID, *, now: datetime) -> str | None:
+    """What the job waits for; None when something of it runs or nothing is left. As the job core."""
+    return why_each(session, [job_id], now=now).get(job_id)
+
+
+def why_each(session: Session, job_ids: Sequence[UUID], *, now: datetime) -> dict[UUID, str]:
+    """The same of many jobs, in a few statements for all of them; those that wait for nothing are left out."""
+    steps = session.execute(_STEPS, {"job_ids": list(job_ids)}).mappings().all()
+    if not steps:
+        return {}
+    queues = {row["name"]: row for row in session.execute(_QUEUES).mappings()}
+    pauses, breakers, limits = jobs.list_pauses(session), jobs.list_breakers(session), jobs.read_limits(session)
+    told = {
+        step["id"]: _paused(pauses, step)
+        or _unavailable(breakers, step)
+        or _without_room(session, step, queues[step["queue"]])
         or _delayed(step, now)
-        or _without_worker(queue)
-        or _limited(session, job, step)
-        or _behind(session, step, queue)
-    )
+        or _without_worker(queues[step["queue"]])
+        or _limited(limits, step)
+        for step in steps
+    }
+    places = list_places(session, [step_id for step_id, words in told.items() if words is None])
+    return {step["job_id"]: told[step["id"]] or _behind(step, queues[step["queue"]], places.get(step["id"])) for step in steps}
 
 
-def _paused(session: Session, job: Mapping[str, Any], step: Mapping[str, Any]) -> str | None:
+def _paused(pauses: Sequence[Pause], step: RowMapping) -> str | None:
     names = {
         Scope.QUEUE: step["queue"],
-        Scope.PIPELINE: job["pipeline"],
-        Scope.OWNER: job["owner_id"],
+        Scope.PIPELINE: step["pipeline"],
+        Scope.OWNER: step["owner_id"],
         Scope.PROVIDER: step["provider"],
     }
-    begun = any(one["attempt"] > 0 for one in job["steps"])
-    for pause in jobs.list_pauses(session):
-        if pause.name == names[pause.kind] and not (pause.drain and begun):
+    for pause in pauses:
+        if pause.name == names[pause.kind] and not (pause.drain and step["has_begun"]):
             return _told(pause)
     return None
 
@@ -52,9 +73,11 @@ def _told(pause: Pause) -> str:
     return f"{what} {deed} since {pause.paused_at:%Y-%m-%d %H:%M} UTC{': ' + pause.reason if pause.reason else ''}"
 
 
-def _unavailable(session: Session, job: Mapping[str, Any], step: Mapping[str, Any]) -> str | None:
-    breaker = jobs.find_in_the_way(session, step["provider"], job["owner_id"]) if step["provider"] else None
-    return tell_breaker(breaker) if breaker else None
+def _unavailable(breakers: Sequence[Breaker], step: RowMapping) -> str | None:
+    for one in breakers:
+        if one.provider == step["provider"] and one.owner_id in {None, step["owner_id"]} and (one.is_open or one.is_tried):
+            return tell_breaker(one)
+    return None
 
 
 def tell_breaker(breaker: Breaker) -> str:
@@ -67,25 +90,25 @@ def tell_breaker(breaker: Breaker) -> str:
     return f"{whom} {deed} until {breaker.open_until:%Y-%m-%d %H:%M:%S} UTC{reason}"
 
 
-def _delayed(step: Mapping[str, Any], now: datetime) -> str | None:
+def _delayed(step: RowMapping, now: datetime) -> str | None:
     seconds = (step["available_at"] - now).total_seconds()
     return f"{step['name']} runs again in {seconds:.0f} s: {step['error'] or 'it asked to wait'}" if seconds > 0 else None
 
 
-def _without_worker(queue: status.QueueStatus) -> str | None:
-    return None if queue.threads else f"no worker serves queue {queue.name}"
+def _without_worker(queue: RowMapping) -> str | None:
+    return None if queue["threads"] else f"no worker serves queue {queue['name']}"
 
 
-def _without_room(session: Session, step: Mapping[str, Any], queue: status.QueueStatus) -> str | None:
-    if step["needs_disk_bytes"] is None or not queue.threads:
+def _without_room(session: Session, step: RowMapping, queue: RowMapping) -> str | None:
+    if step["needs_disk_bytes"] is None or not queue["threads"]:
         return None
     needs = Needs(step["needs_disk_bytes"], step["needs_memory_bytes"])
     return jobs.find_shortage(session, step_id=step["id"], step=step["name"], queue=step["queue"], needs=needs)
 
 
-def _limited(session: Session, job: Mapping[str, Any], step: Mapping[str, Any]) -> str | None:
-    full = jobs.find_full(
-        session, queue=step["queue"], pipeline=job["pipeline"], owner_id=job["owner_id"], provider=step["provider"]
+def _limited(limits: Limits, step: RowMapping) -> str | None:
+    full = limits.find_full(
+        queue=step["queue"], pipeline=step["pipeline"], owner_id=step["owner_id"], provider=step["provider"]
     )
     if full is None:
         return None
@@ -93,19 +116,12 @@ def _limited(session: Session, job: Mapping[str, Any], step: Mapping[str, Any]) 
     return f"{what} may run {full.most} at once, and does"
 
 
-_BEFORE = text("""
-SELECT count(*) FROM jobs.job_steps o JOIN jobs.job_steps s ON s.id = :id
-WHERE o.status IN ('queued', 'retrying') AND o.queue = s.queue AND o.owner_id = s.owner_id AND o.available_at <= now()
-  AND (o.priority, o.available_at, o.id) < (s.priority, s.available_at, s.id)
-""")
-
-
-def _behind(session: Session, step: Mapping[str, Any], queue: status.QueueStatus) -> str:
-    before = int(session.scalar(_BEFORE, {"id": step["id"]}) or 0)
-    if queue.running < queue.threads and not before:
+def _behind(step: RowMapping, queue: RowMapping, place: Place | None) -> str:
+    before = place.before if place else 0
+    if queue["running"] < queue["threads"] and not before:
         return f"{step['name']} is about to start"
-    threads = "the one thread" if queue.threads == 1 else f"all {queue.threads} threads"
-    busy = f"{threads} of queue {queue.name} {'is' if queue.threads == 1 else 'are'} busy"
+    threads = "the one thread" if queue["threads"] == 1 else f"all {queue['threads']} threads"
+    busy = f"{threads} of queue {queue['name']} {'is' if queue['threads'] == 1 else 'are'} busy"
     told = f"{busy}, and {before} of this owner's steps come before" if before else busy
-    seconds = find_seconds_to_start(session, step["id"], threads=queue.threads)
+    seconds = place.seconds_to_start(queue["threads"]) if place else None
     return told if seconds is None else f"{told}; it starts in {in_words(seconds)}"

@@ -17,7 +17,7 @@ from api_stub.dashboard.timeline import timeline
 from api_stub.jobs import cancel, read_any_job, read_job, retry
 from api_stub.operators import Deeds, Mender
 from db import attention, jobs, status
-from db.eta import seconds_left
+from db.eta import find_seconds_left, seconds_left
 from db.jobs import Scope
 from db.operators import record_action
 from db.permissions import OperatorDeed
@@ -52,6 +52,7 @@ def now_page(request: Request, user: User, deeds: Deeds, database: DatabaseHere,
         "now.html",
         queues=queues,
         operator=OperatorDeed.MEND in deeds,
+        configures=OperatorDeed.CONFIGURE in deeds,
         headline=_headline(queues),
         held_back=held_back,
         watched=watched,
@@ -108,6 +109,8 @@ def job_page(request: Request, job_id: UUID, user: User, deeds: Deeds, database:
     with database.jobs() if watched else database.tenant(user) as session:
         log = status.list_log(session, job_id)
         evidence = status.list_evidence(session, job_id) if OperatorDeed.MEND in deeds else []
+    with database.jobs() as session:
+        left = find_seconds_left(session, shown, now=datetime.now(UTC)) if shown["status"] == "running" else None
     with database.tenant(user) as session:
         video = queries.find_titled(session, shown["subject"])
     return render(
@@ -118,6 +121,7 @@ def job_page(request: Request, job_id: UUID, user: User, deeds: Deeds, database:
         video=video,
         timeline=timeline(shown, datetime.now(UTC)),
         evidence=evidence,
+        seconds_left=left,
         watched=watched,
         mends=OperatorDeed.MEND in deeds,
         may_act=is_own or OperatorDeed.MEND in deeds,

@@ -99,6 +99,12 @@ def stamp(value: datetime | None) -> Markup:
     return Markup('<time class="number" datetime="{0}" title="{0}">{1} UTC</time>').format(exact, moment(value))
 
 
+def with_code(words: str) -> Markup:
+    """What stands between backticks as code."""
+    parts = enumerate(words.split("`"))
+    return Markup("").join(Markup("<code>{}</code>").format(part) if at % 2 else part for at, part in parts)
+
+
 def curl(request: Request, method: str, path: str, body: object = None) -> str:
     """The line for a shell that does the same as a button; with the key of an operator in ASKSTEPHEN_KEY."""
     words = ["curl", "-X", method, str(request.base_url).rstrip("/") + path]
@@ -108,6 +114,6 @@ def curl(request: Request, method: str, path: str, body: object = None) -> str:
     return f"{line} {shlex.join(['-H', 'Content-Type: application/json', '-d', json.dumps(body, default=str)])}"
 
 
-for _filter in (stamp, moment, span, film_clock, size, percent, words, repeats):
+for _filter in (stamp, moment, span, film_clock, size, percent, words, repeats, with_code):
     _templates.env.filters[_filter.__name__] = _filter
 _templates.env.globals.update(took=took, curl=curl)

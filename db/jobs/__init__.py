@@ -25,7 +25,6 @@ from db.jobs.breakers import (
     SHUT,
     Breaker,
     close_breaker,
-    find_in_the_way,
     list_breakers,
     name_provider,
     open_breaker,
@@ -38,7 +37,7 @@ from db.jobs.ends import Rows, Success, cancel_step, fail, holds, put_back, rele
 from db.jobs.headroom import HAS_ROOM, Free, Needs, find_shortage, reserve
 from db.jobs.insert import insert_job, insert_jobs
 from db.jobs.leases import Renewal, insert_log_line, list_needed_claims, list_running_claims, renew, rescue, save_checkpoint
-from db.jobs.limits import Limit, find_full, list_limits, list_weights, set_limit, set_weight
+from db.jobs.limits import Limit, Limits, list_limits, list_weights, read_limits, set_limit, set_weight
 from db.jobs.operate import delete_jobs, request_cancel, retry
 from db.jobs.pauses import NOT_PAUSED, Pause, list_pauses, pause, resume
 from db.jobs.poison import has_killed, quarantine
@@ -66,6 +65,7 @@ __all__ = [
     "Hook",
     "Invariant",
     "Limit",
+    "Limits",
     "Needs",
     "NewStep",
     "OnConflict",
@@ -90,8 +90,6 @@ __all__ = [
     "delete_jobs",
     "drop_months",
     "fail",
-    "find_full",
-    "find_in_the_way",
     "find_shortage",
     "find_violations",
     "get_batch",
@@ -124,6 +122,7 @@ __all__ = [
     "pause",
     "put_back",
     "quarantine",
+    "read_limits",
     "record_failure",
     "refund",
     "release",

@@ -201,17 +201,10 @@ SELECT b.provider, nullif(b.owner_id, '') AS owner_id, b.failures, b.open_until,
     b.failures >= {FAILURES_TO_OPEN} AND b.open_until <= now() AS tries_one,
     b.failures >= {FAILURES_TO_OPEN} AND EXISTS ({_TRYING}) AS is_tried
 FROM jobs.breakers b
-WHERE CAST(:provider AS text) IS NULL OR (b.provider = :provider AND b.owner_id IN ('', :owner_id))
 ORDER BY b.provider, b.owner_id
 """)  # noqa: S608  (constants)
 
 
 def list_breakers(session: Session) -> list[Breaker]:
     """Every provider that has failed, or was held back, and has not succeeded since."""
-    return [Breaker(**row) for row in session.execute(_LIST, {"provider": None, "owner_id": None}).mappings()]
-
-
-def find_in_the_way(session: Session, provider: str, owner_id: str) -> Breaker | None:
-    """A breaker that keeps a step of this owner from calling the provider now, if one does."""
-    rows = session.execute(_LIST, {"provider": provider, "owner_id": owner_id}).mappings()
-    return next((one for one in (Breaker(**row) for row in rows) if one.is_open or one.is_tried), None)
+    return [Breaker(**row) for row in session.execute(_LIST).mappings()]

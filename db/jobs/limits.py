@@ -1,7 +1,7 @@
 """How many steps may run at once: of a queue, a pipeline, an owner or a provider. Counted from the rows that run, never kept as a number."""
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -59,10 +59,6 @@ APPLYING = """
 CROSS JOIN LATERAL (VALUES ('queue', s.queue), ('pipeline', s.pipeline), ('owner', s.owner_id), ('provider', s.provider)) n(kind, name)
 CROSS JOIN LATERAL (SELECT l.most, l.set_at FROM jobs.limits l WHERE l.kind = n.kind AND n.name IS NOT NULL AND l.name IN (n.name, '*') ORDER BY l.name = '*' LIMIT 1) l
 """
-_OF_ONE = text(f"""
-SELECT n.kind, n.name, l.most FROM (SELECT :queue AS queue, :pipeline AS pipeline, :owner AS owner_id, CAST(:provider AS text) AS provider) s {APPLYING}
-ORDER BY n.kind
-""")  # noqa: S608  (a constant)
 _IDS = bindparam("step_ids", type_=ARRAY(Uuid))
 # Each is locked until the transaction ends, in one order everywhere. What is alike is counted first: most of a group is.
 _LOCK_THOSE_OF_MANY = text(f"""
@@ -80,15 +76,35 @@ _RUNNING = text(
 )
 
 
-def find_full(session: Session, *, queue: str, pipeline: str, owner_id: str, provider: str | None) -> Limit | None:
-    """A limit that keeps a step of these from running now, if one does."""
-    names = {"queue": queue, "pipeline": pipeline, "owner": owner_id, "provider": provider}
-    applying = session.execute(_OF_ONE, names).all()
-    room = _room(session, applying)
-    for limit in applying:
-        if room[limit.kind, limit.name] <= 0:
-            return Limit(Scope(limit.kind), limit.name, limit.most)
-    return None
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Every limit, and how many steps of each thing run."""
+
+    most: Mapping[tuple[str, str], int]
+    running: Mapping[tuple[str, str], int]
+
+    def find_full(self, *, queue: str, pipeline: str, owner_id: str, provider: str | None) -> Limit | None:
+        """A limit that keeps a step of these from running now, if one does."""
+        for kind, name in (
+            (Scope.OWNER, owner_id),
+            (Scope.PIPELINE, pipeline),
+            (Scope.PROVIDER, provider),
+            (Scope.QUEUE, queue),
+        ):
+            most = None if name is None else self.most.get((kind, name), self.most.get((kind, "*")))
+            if name is not None and most is not None and self.running[kind, name] >= most:
+                return Limit(kind, name, most)
+        return None
+
+
+def read_limits(session: Session) -> Limits:
+    """As they stand now; to be told, not to be relied on: `admit` decides."""
+    most: dict[tuple[str, str], int] = {(limit.kind, limit.name): limit.most for limit in list_limits(session)}
+    running: Counter[tuple[str, str]] = Counter()
+    for *names, count in session.execute(_RUNNING) if most else ():
+        for key in zip((Scope.QUEUE, Scope.PIPELINE, Scope.OWNER, Scope.PROVIDER), names, strict=True):
+            running[key] += count
+    return Limits(most, running)
 
 
 def _room(session: Session, limits: Sequence[Row[Any]]) -> dict[tuple[str, str], int]:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, Playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 _ARGUMENTS = (
@@ -37,11 +37,17 @@ def launch(playwright: Playwright) -> Browser:
     return playwright.chromium.launch(executable_path=path, args=[*_ARGUMENTS, *sandbox])
 
 
+def _complains(page: Page, message: ConsoleMessage) -> bool:
+    """Whether it is an error; that a page is not there is told of the page itself too, and is none."""
+    is_own = message.text.startswith("Failed to load resource") and message.location["url"] == page.url
+    return message.type in {"error", "warning"} and not is_own
+
+
 @contextmanager
 def uncomplaining(page: Page) -> Iterator[Page]:
     """The page, which must end without an error in its console and without a violation of the content policy."""
     complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text) if message.type in {"error", "warning"} else None)
+    page.on("console", lambda message: complaints.append(message.text) if _complains(page, message) else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.add_init_script(_NOTE_VIOLATIONS)
     yield page

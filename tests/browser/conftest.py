@@ -9,10 +9,12 @@ from core.local_stack.servers import Servers
 from core.sandbox.run import Sandbox
 from core.settings import Settings
 from core.storage import FolderStorage
+from db import users
 from db.engine import Database
 from testkit import Worker
 from tests.browser.chromium import launch, uncomplaining
 from tests.browser.served import Served, cut_talk, serve, take_in
+from tests.browser.stage import set_stage
 from tests.conftest import cloned, opened
 from tests.media import make_clip
 
@@ -54,10 +56,11 @@ def served(worker_of_all: Worker, tmp_path_factory: pytest.TempPathFactory) -> I
     silent = take_in(worker_of_all, make_clip(folder / "silent.mp4", seconds=2, audio=None))
     refused = take_in(worker_of_all, notes)
     worker_of_all.drain()
+    stage = set_stage(worker_of_all.database, users.LOCAL_OWNER)
     config = Settings(local_mode=True, redis_url="", watch_owner="", _env_file=None)
     app = create_app(worker_of_all.database, worker_of_all.storage, config)
     with serve(app) as url:
-        yield Served(url, worker_of_all, flagged, silent, refused)
+        yield Served(url, worker_of_all, flagged, silent, refused, stage)
 
 
 def _signed_in(browser: Browser, served: Served, *, scripts: bool) -> BrowserContext:

@@ -12,9 +12,10 @@ import uvicorn
 from fastapi import FastAPI
 
 from core.ids import new_id
-from db import users, videos
+from db import failures, users, videos
 from pipelines import ingest
 from testkit import Worker
+from tests.browser.stage import Stage
 from tests.conftest import wait_until
 from tests.media import ffmpeg
 
@@ -31,11 +32,25 @@ class Served:
     flagged: ingest.Started
     silent: ingest.Started
     refused: ingest.Started
+    stage: Stage
 
     def link(self) -> str:
         """A fresh one-time link, as `up` prints it."""
         with self.worker.database.jobs() as session:
             return f"{self.url}/sign-in?token={users.insert_sign_in_token(session, users.LOCAL_OWNER)}"
+
+    def ids(self) -> dict[str, object]:
+        """One of each thing that stands in the address of a page."""
+        with self.worker.database.jobs() as session:
+            group = failures.list_groups(session)[0].id
+        film, stage = self.flagged.video_id, self.stage
+        return {
+            "job_id": stage.running,
+            "batch_id": stage.batch,
+            "conversation_id": stage.conversation,
+            "group_id": group,
+            "video_id": film,
+        }
 
     def finish(self, job_id: UUID) -> None:
         """Run this job's steps, and no other's: those that other tests began are not paid for here."""

@@ -1,50 +1,44 @@
+"""Every page, those that are new too: what `create_app` knows is asked for, with one of each thing in its address."""
+
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page
 
+from tests.browser.axe import assert_accessible
 from tests.browser.served import Served
+from tests.browser.stage import PAGES, address
 
 pytestmark = [pytest.mark.browser, pytest.mark.media]
-AXE = Path(__file__).parents[1] / "vendor" / "axe.min.js"
-_RUN = """
-async () => (await axe.run(document, {resultTypes: ["violations"], rules: {"target-size": {enabled: true}}})).violations
-  .filter((one) => ["serious", "critical"].includes(one.impact))
-  .map((one) => `${one.id}: ${one.nodes.map((node) => node.html.slice(0, 120)).join(" | ")}`)
-"""
-# The name of each page in a failure, and where it is.
-PAGES: dict[str, Callable[[Served], str]] = {
-    "now": lambda _: "/",
-    "flagged video": lambda served: f"/videos/{served.flagged.video_id}",
-    "clear video": lambda served: f"/videos/{served.silent.video_id}",
-    "refused video": lambda served: f"/videos/{served.refused.video_id}",
-    "job": lambda served: f"/jobs/{served.flagged.job_id}",
-    "failed job": lambda served: f"/jobs/{served.refused.job_id}",
-    "schema": lambda _: "/schema",
-    "competitors": lambda _: "/competitors",
-    "search": lambda _: "/search?query=password",
-    "coach": lambda _: "/coach",
-    "jobs": lambda _: "/jobs",
-    "retry preview": lambda _: "/jobs/bulk?deed=retry",
-    "failures": lambda _: "/failures",
-    "queues": lambda _: "/queues",
-    "workers": lambda _: "/workers",
-    "schedules": lambda _: "/schedules",
-    "providers": lambda _: "/providers",
-    "actions": lambda _: "/actions",
+# Other faces of the same pages.
+_FACES: dict[str, Callable[[Served], str]] = {
+    "/#clear video": lambda served: f"/videos/{served.silent.video_id}",
+    "/#refused video": lambda served: f"/videos/{served.refused.video_id}",
+    "/#job that ended": lambda served: f"/jobs/{served.flagged.job_id}",
+    "/#job that failed": lambda served: f"/jobs/{served.stage.failed}",
+    "/#job that was quarantined": lambda served: f"/jobs/{served.stage.quarantined}",
+    "/#job that waits": lambda served: f"/jobs/{served.stage.waiting}",
+    "/#job that tries again": lambda served: f"/jobs/{served.stage.retrying}",
+    "/#search": lambda _: "/search?query=password",
+    "/#jobs found": lambda _: "/jobs?status=failed&pipeline=publish&error=quota",
+    "/#no jobs found": lambda _: "/jobs?error=nowhere",
+    "/#cancel preview": lambda _: "/jobs/bulk?deed=cancel&status=live",
+    "/#preview of nothing": lambda _: "/jobs/bulk?deed=retry&error=nowhere",
+    "/#all changes": lambda _: "/competitors?show=all",
+    "/#not there": lambda _: "/nowhere",
+    "/#malformed": lambda _: "/jobs/bulk?deed=dance",
+    "/#link was used": lambda _: "/sign-in?token=used",
 }
 
 
-@pytest.mark.parametrize("name", PAGES)
+def _address(served: Served, name: str) -> str:
+    return _FACES[name](served) if name in _FACES else address(name, served.ids())
+
+
+@pytest.mark.parametrize("name", [*PAGES, *_FACES])
 def test_a_page_is_accessible_in_light_and_dark_and_fits_wide_and_narrow(page: Page, served: Served, name: str):
-    page.goto(PAGES[name](served))
-    page.evaluate(AXE.read_text())
-    for scheme, width in (("light", 1280), ("dark", 360)):  # colours follow the scheme, places and sizes the width
-        page.emulate_media(color_scheme=scheme)
-        page.set_viewport_size({"width": width, "height": 800})
-        assert page.evaluate(_RUN) == [], f"{scheme}, {width} px"
-        assert page.evaluate("document.documentElement.scrollWidth") == width
+    page.goto(_address(served, name))
+    assert_accessible(page, name=name)
 
 
 def test_a_keyboard_reaches_the_content_first(page: Page, served: Served):

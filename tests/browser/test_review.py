@@ -1,13 +1,10 @@
 """Findings are decided on, on the page of their video."""
 
-import os
-from pathlib import Path
-
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.axe import assert_accessible
 from tests.browser.served import Served
-from tests.browser.test_accessible import _RUN, AXE
 
 pytestmark = [pytest.mark.browser, pytest.mark.media]
 
@@ -38,11 +35,4 @@ def test_without_a_reason_the_form_is_not_sent(page: Page, served: Served):
 def test_the_forms_are_accessible(page: Page, served: Served):
     page.goto(f"/videos/{served.flagged.video_id}")
     page.evaluate("document.querySelectorAll('details.decide').forEach(one => one.open = true)")
-    page.evaluate(AXE.read_text())
-    for scheme in ("light", "dark"):
-        for width in (1280, 360):
-            page.emulate_media(color_scheme=scheme)
-            page.set_viewport_size({"width": width, "height": 800})
-            assert page.evaluate(_RUN) == [], f"{scheme}, {width} px"
-            if shots := os.environ.get("SHOTS"):
-                page.screenshot(path=Path(shots) / f"review-{scheme}-{width}.png", full_page=True)
+    assert_accessible(page, name="forms of a review")

@@ -5,7 +5,7 @@ from sqlalchemy import text
 
 from db import jobs
 from db.engine import Database
-from db.eta import find_seconds_to_start, in_words
+from db.eta import in_words, list_places
 from tests.db.test_jobs import insert, steps_of, take
 
 
@@ -23,7 +23,8 @@ def measured(database: Database, seconds: float) -> None:
 
 def seconds_to_start(database: Database, job_id: UUID, threads: int = 1) -> float | None:
     with database.jobs() as session:
-        return find_seconds_to_start(session, steps_of(database, job_id)["first", 0]["id"], threads=threads)
+        [place] = list_places(session, [steps_of(database, job_id)["first", 0]["id"]]).values()
+    return place.seconds_to_start(threads)
 
 
 def test_what_runs_and_what_comes_before_is_counted_by_its_usual_time(database: Database, owner: str):

@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import text
 
-from db import jobs, status
+from db import jobs
 from db.engine import Database
 from db.jobs import Free, Needs, NewStep
 from db.why import why_not_running
@@ -34,7 +34,7 @@ def reserve(database: Database, held: jobs.Claim, needs: Needs, free: Free, name
 
 def why(database: Database, job_id: UUID) -> str | None:
     with database.jobs() as session:
-        return why_not_running(session, status.snapshot(session, job_id), now=datetime.now(UTC))
+        return why_not_running(session, job_id, now=datetime.now(UTC))
 
 
 def test_a_step_begins_where_there_is_room(database: Database, owner: str):

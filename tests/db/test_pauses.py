@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 import pytest
 
 from core.errors import Invalid, NotFound
-from db import jobs, status
+from db import jobs
 from db.engine import Database
 from db.jobs import Scope
 from db.why import why_not_running
@@ -65,6 +65,6 @@ def test_why_a_job_waits_names_the_pause(database: Database, owner: str):
     job_id = insert(database, owner)
     with database.jobs() as session:
         jobs.pause(session, Scope.OWNER, owner, paused_by="anna", reason="unpaid")
-        why = why_not_running(session, status.snapshot(session, job_id), now=datetime.now(UTC))
+        why = why_not_running(session, job_id, now=datetime.now(UTC))
     assert why.startswith("this owner's work is paused since 20")
     assert why.endswith("UTC: unpaid")

@@ -4,10 +4,10 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import text
 
-from db import jobs, status
+from db import jobs
 from db.engine import Database
 from db.jobs import Scope
-from db.why import why_not_running
+from db.why import why_each, why_not_running
 from tests.db.test_jobs import insert, take
 
 
@@ -21,7 +21,7 @@ def threads(database: Database) -> int:
 
 def why(database: Database, job_id: UUID) -> str | None:
     with database.jobs() as session:
-        return why_not_running(session, status.snapshot(session, job_id), now=datetime.now(UTC))
+        return why_not_running(session, job_id, now=datetime.now(UTC))
 
 
 def test_one_that_is_first_is_about_to_start(database: Database, owner: str, threads: int):
@@ -71,3 +71,13 @@ def test_where_such_steps_were_measured_it_tells_when_it_starts(database: Databa
     with database.jobs() as session:
         jobs.keep_times(session, {("p", "first"): (1, 240.0)})
     assert why(database, last) == "the one thread of queue io is busy; it starts in about 4 minutes"
+
+
+def test_many_are_told_at_once_as_each_is_told_alone(database: Database, owner: str, threads: int):
+    running, *waiting = (insert(database, owner) for _ in range(5))
+    take(database, running)
+    with database.jobs() as session:
+        jobs.keep_times(session, {("p", "first"): (1, 60.0)})
+        told = why_each(session, [running, *waiting], now=datetime.now(UTC))
+    assert told == {job_id: why(database, job_id) for job_id in waiting}
+    assert told[waiting[3]].endswith("and 3 of this owner's steps come before; it starts in about 4 minutes")

@@ -18,7 +18,7 @@ __all__ = ["bench"]
 
 def why(bench: Bench, shown: dict) -> str | None:
     with bench.database.jobs() as session:
-        return why_not_running(session, shown, now=datetime.now(UTC))
+        return why_not_running(session, shown["id"], now=datetime.now(UTC))
 
 
 def test_a_provider_that_is_away_counts_no_attempt_and_says_why(bench: Bench):

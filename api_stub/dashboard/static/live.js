@@ -10,12 +10,16 @@ let drawnAt = new Date();
 let restsUntil = 0;
 const LEAST_REST_MILLISECONDS = 500; // however fast things move, and five times what the last look took
 
-// Times in the viewer's zone; the title keeps the exact one.
+const CLOCK = { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23", timeZoneName: "short" };
+
+// Times in the viewer's zone, which each names; the title keeps the exact one.
 function localise(place) {
   for (const time of place.querySelectorAll("time[datetime][title]")) {
     const at = new Date(time.dateTime);
-    const today = at.toDateString() === new Date().toDateString();
-    time.textContent = today ? at.toLocaleTimeString() : at.toLocaleString();
+    const now = new Date();
+    const day = at.toDateString() !== now.toDateString() && { day: "numeric", month: "short" };
+    const year = at.getFullYear() !== now.getFullYear() && { year: "numeric" };
+    time.textContent = at.toLocaleString([], { ...year, ...day, ...CLOCK });
   }
 }
 
