@@ -89,7 +89,8 @@ def create_app(database: Database, storage: Storage, settings: Settings) -> Fast
     app.openapi = partial(describe, app)  # type: ignore[method-assign]  # as FastAPI says to extend it
     app.state.database, app.state.storage, app.state.settings, app.state.live = database, storage, settings, live
     app.state.rates, app.state.quotas = rates, quotas(settings)
-    app.state.clerk = Clerk(settings.clerk_issuer, settings.clerk_origins) if settings.clerk_issuer else None
+    secret_key = settings.clerk_secret_key.get_secret_value()
+    app.state.clerk = Clerk(settings.clerk_issuer, settings.clerk_origins, secret_key) if settings.clerk_issuer else None
     app.add_middleware(Door, rates=rates, address=app.state.quotas["address"])
     app.add_middleware(auth.Guard, local=settings.local_mode)
     problems.install(app)

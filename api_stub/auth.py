@@ -184,11 +184,18 @@ def _require_scope(request: Request, scope: api_keys.Scope) -> None:
 def _find_clerk_user(request: Request, database: Database, token: str) -> str:
     clerk: Clerk = request.app.state.clerk
     try:
-        user_id = str(clerk.read(token)["sub"])
+        claims = clerk.read(token)
     except Refused as error:
         raise _unknown(str(error)) from None
+    user_id = str(claims["sub"])
     with database.jobs() as session:
-        users.ensure_user(session, user_id)
+        known = users.ensure_user(session, user_id)
+    address = clerk.find_address(claims)
+    if address and address != known:
+        with database.jobs() as session:
+            is_kept = users.keep_address(session, user_id, address)
+        if not is_kept:
+            _log.warning("user.address_taken", user_id=user_id)
     return user_id
 
 

@@ -86,6 +86,11 @@ class Settings(BaseSettings):
         "",
         description="Origins of the pages whose session tokens are taken (`azp`), with commas between. Unset: PUBLIC_URL alone.",
     )
+    clerk_secret_key: SecretStr = Field(
+        SecretStr(""),
+        description="Clerk's key of its Backend API (sk_…), to ask it for users' addresses where tokens do not tell. "
+        "Unset: such users have none here.",
+    )
     clerk_publishable_key: str = Field("", description="Clerk's key for pages (pk_…); anybody may read it.")
 
     # Connected accounts

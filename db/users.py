@@ -23,11 +23,25 @@ def ensure_local_owner(session: Session) -> str:
     return LOCAL_OWNER
 
 
-def ensure_user(session: Session, user_id: str) -> None:
-    """Let there be a user of this id: one who is seen for the first time may do what earlier clients let such do."""
-    if session.scalar(text("SELECT 1 FROM public.users WHERE id = :id"), {"id": user_id}) is None:
+def ensure_user(session: Session, user_id: str) -> str | None:
+    """Let there be a user of this id, and tell their address. One who is new may do what earlier clients let such do."""
+    found = session.execute(text("SELECT email FROM public.users WHERE id = :id"), {"id": user_id}).first()
+    if found is None:
         statement = "INSERT INTO public.users (id, role) VALUES (:id, 'creative') ON CONFLICT (id) DO NOTHING"
         session.execute(text(statement), {"id": user_id})
+        return None
+    address: str | None = found.email
+    return address
+
+
+def keep_address(session: Session, user_id: str, address: str) -> bool:
+    """Whether this verified address is the user's from now on: one that another user has stays theirs."""
+    session.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(lower(:address), 0))"), {"address": address})
+    statement = text("""
+        UPDATE public.users SET email = :address WHERE id = :id
+            AND NOT EXISTS (SELECT 1 FROM public.users o WHERE lower(o.email) = lower(:address) AND o.id <> :id) RETURNING 1
+    """)
+    return session.scalar(statement, {"id": user_id, "address": address}) is not None
 
 
 def ensure_user_of_address(session: Session, email: str, *, first_name: str | None, last_name: str | None) -> str:

@@ -1,4 +1,4 @@
-"""The twin of Clerk's key set, and the session tokens that it signs for whoever is to be signed in."""
+"""The twin of Clerk's keys and of its users' addresses, and the session tokens that it signs for whoever is to be signed in."""
 
 import base64
 import json
@@ -18,6 +18,7 @@ from twins.store import Store
 
 ISSUER = "https://twin.clerk.accounts.dev"
 _LIFETIME_SECONDS = 60
+_USERS = "/v1/users/"
 
 
 class Clerk:
@@ -33,15 +34,20 @@ class Clerk:
 
     def __init__(self, store: Store) -> None:
         self._keys = store.table("clerk.keys")
+        self._users = store.table("clerk.users")  # id → email, is_verified
         if not self._keys:
             self.rotate()
 
     def serves(self, path: str) -> bool:
-        return path in {"/.well-known/jwks.json", "/v1/jwks"}
+        return path in {"/.well-known/jwks.json", "/v1/jwks"} or path.startswith(_USERS)
 
     async def answer(self, request: Request) -> Response:
-        if request.url.path == "/v1/jwks" and not request.headers.get("authorization", "").startswith("Bearer sk_"):
+        path = request.url.path
+        if path.startswith("/v1/") and not request.headers.get("authorization", "").startswith("Bearer sk_"):
             return _error(401, "authentication_invalid")
+        if path.startswith(_USERS):
+            kept = self._users.get(path.removeprefix(_USERS))
+            return _error(404, "resource_not_found") if kept is None else reply(_user(path.removeprefix(_USERS), kept))
         return reply({"keys": [_public(name, kept) for name, kept in self._keys.rows()]})
 
     def mint(self, claims: Mapping[str, Any]) -> str:
@@ -73,6 +79,22 @@ class Clerk:
         )
         self._keys.clear()
         self._keys[f"ins_{secrets.token_hex(13)}"] = {"pem": pem.decode()}
+
+
+def _user(user_id: str, kept: Mapping[str, Any]) -> dict[str, Any]:
+    """As much of Clerk's user object as tells the addresses: the primary one, and one that is not verified."""
+    status = "verified" if kept.get("is_verified", True) else "unverified"
+    primary = {"id": f"idn_{user_id}", "object": "email_address", "email_address": kept["email"]}
+    other = {"id": f"idn_{user_id}_2", "object": "email_address", "email_address": f"second.{kept['email']}"}
+    return {
+        "id": user_id,
+        "object": "user",
+        "primary_email_address_id": primary["id"],
+        "email_addresses": [
+            {**other, "verification": {"status": "unverified", "strategy": "email_code"}, "linked_to": []},
+            {**primary, "verification": {"status": status, "strategy": "email_code"}, "linked_to": []},
+        ],
+    }
 
 
 def _private(kept: Mapping[str, str]) -> rsa.RSAPrivateKey:

@@ -7,7 +7,13 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+import structlog
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.hashes import SHA256
 from fastapi.testclient import TestClient
+from pydantic import SecretStr
 
 from api_stub.app import create_app
 from db import users
@@ -21,7 +27,7 @@ SITE = "https://app.example.com"
 @pytest.fixture
 def remote(database, storage, config, twins: Twins) -> Iterator[TestClient]:
     """An installation that takes the twin's session tokens, and is not in local mode."""
-    told = {"local_mode": False, "clerk_issuer": ISSUER, "clerk_parties": SITE}
+    told = {"local_mode": False, "clerk_issuer": ISSUER, "clerk_parties": SITE, "clerk_secret_key": SecretStr("sk_twin")}
     with TestClient(create_app(database, storage, config.model_copy(update=told)), base_url=SITE) as client:
         yield client
 
@@ -45,11 +51,56 @@ def test_a_role_that_was_given_stays(remote, twins: Twins, database, owner):
     assert answer.json()["role"] == "superadmin"
 
 
-def test_keys_are_asked_for_once(remote, twins: Twins):
-    before = len(twins.seen("clerk"))
+def asked(twins: Twins, for_what: str) -> int:
+    return sum(for_what in one["request"] for one in twins.seen("clerk"))
+
+
+def test_keys_and_an_address_are_asked_for_once(remote, twins: Twins):
+    before = asked(twins, "jwks"), asked(twins, "users")
+    twins.put("clerk.users", "user_1", {"email": "one@example.com"})
     for _ in range(3):
-        assert who(remote, twins.mint(azp=SITE)).status_code == 200
-    assert len(twins.seen("clerk")) == before + 1
+        assert who(remote, twins.mint(sub="user_1", azp=SITE)).json()["email"] == "one@example.com"
+    assert (asked(twins, "jwks"), asked(twins, "users")) == (before[0] + 1, before[1] + 1)
+
+
+def test_an_address_that_changes_at_clerk_changes_here(remote, twins: Twins):
+    for address in ("old@example.com", "new@example.com"):
+        twins.put("clerk.users", "user_1", {"email": address})
+        remote.app.state.clerk._ask_address_after.clear()
+        assert who(remote, twins.mint(sub="user_1", azp=SITE)).json()["email"] == address
+    before = asked(twins, "users")
+    for address in ("claimed@example.com", "again@example.com"):
+        token = twins.mint(sub="user_1", azp=SITE, email=address, email_verified=True)
+        assert who(remote, token).json()["email"] == address
+    assert asked(twins, "users") == before  # the token tells
+
+
+def test_an_address_that_nobody_verified_is_none(remote, twins: Twins):
+    twins.put("clerk.users", "user_1", {"email": "typed@example.com", "is_verified": False})
+    assert who(remote, twins.mint(sub="user_1", azp=SITE)).json()["email"] is None
+    for claims in ({}, {"email_verified": False}, {"email_verified": "false"}):
+        token = twins.mint(sub="user_2", azp=SITE, email="typed@example.com", **claims)
+        assert who(remote, token).json()["email"] is None
+
+
+def test_an_address_that_another_user_has_stays_theirs(remote, twins: Twins):
+    token = twins.mint(sub="user_1", azp=SITE, email="one@example.com", email_verified=True)
+    assert who(remote, token).json()["email"] == "one@example.com"
+    with structlog.testing.capture_logs() as told:
+        taken = twins.mint(sub="user_2", azp=SITE, email="ONE@example.com", email_verified=True)
+        assert who(remote, taken).json()["email"] is None
+    assert who(remote, token).json()["email"] == "one@example.com"
+    assert [one["user_id"] for one in told if one["event"] == "user.address_taken"] == ["user_2"]
+    assert "@example.com" not in str(told)
+
+
+@pytest.mark.parametrize("fault", ["unavailable", "rate_limit", "lost"])
+def test_who_signs_in_while_addresses_cannot_be_had_is_signed_in(remote, twins: Twins, fault):
+    twins.put("clerk.users", "user_1", {"email": "one@example.com"})
+    twins.fault("clerk", fault, match="users")
+    assert who(remote, twins.mint(sub="user_1", azp=SITE)).json()["email"] is None
+    remote.app.state.clerk._ask_address_after.clear()
+    assert who(remote, twins.mint(sub="user_1", azp=SITE)).json()["email"] == "one@example.com"
 
 
 NOW = int(time.time())
@@ -59,6 +110,10 @@ NOW = int(time.time())
     "claims",
     [
         {"exp": NOW - 60},
+        {"exp": NOW - 7},
+        {"nbf": NOW + 3600},
+        {"iat": None},
+        {"iss": None},
         {"exp": None},
         {"nbf": NOW + 600},
         {"iss": "https://other.clerk.accounts.dev"},
@@ -67,7 +122,7 @@ NOW = int(time.time())
         {"sub": None},
         {"sid": None},
     ],
-    ids=lambda claims: next(iter(claims)),
+    ids=str,
 )
 def test_a_token_with_a_wrong_claim_opens_nothing(remote, twins: Twins, claims):
     assert is_problem(who(remote, twins.mint(**{"azp": SITE, **claims})), 401)
@@ -94,6 +149,13 @@ def kid_of(token: str) -> str:
     return str(json.loads(base64.urlsafe_b64decode(token.split(".", maxsplit=1)[0] + "=="))["kid"])
 
 
+def resigned(token: str) -> str:
+    """Signed by a key of one's own, under the name of the issuer's."""
+    signed = token.rpartition(".")[0]
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    return f"{signed}.{base64.urlsafe_b64encode(key.sign(signed.encode(), PKCS1v15(), SHA256())).rstrip(b'=').decode()}"
+
+
 def confused(token: str, secret: bytes) -> str:
     """Signed as HS256 with what everybody can read."""
     signed = f"{encode({'alg': 'HS256', 'typ': 'JWT', 'kid': kid_of(token)})}.{token.split('.')[1]}"
@@ -104,7 +166,15 @@ def test_a_forged_token_opens_nothing(remote, twins: Twins):
     good = twins.mint(azp=SITE)
     [key] = httpx.get(f"{ISSUER}/.well-known/jwks.json").json()["keys"]
     public = base64.urlsafe_b64decode(key["n"] + "==")
+    numbers = rsa.RSAPublicNumbers(*(int.from_bytes(base64.urlsafe_b64decode(key[name] + "==")) for name in ("e", "n")))
+    pem, der = (
+        numbers.public_key().public_bytes(form, serialization.PublicFormat.SubjectPublicKeyInfo)
+        for form in (serialization.Encoding.PEM, serialization.Encoding.DER)
+    )
     forged = [
+        confused(good, pem),
+        confused(good, der),
+        resigned(good),
         tampered(good, sub="user_other"),
         unsigned(good),
         confused(good, public),
@@ -128,11 +198,11 @@ def test_keys_are_turned(remote, twins: Twins):
 
 def test_tokens_of_keys_that_nobody_has_make_no_storm(remote, twins: Twins):
     assert who(remote, twins.mint(azp=SITE)).status_code == 200
-    before = len(twins.seen("clerk"))
+    before = asked(twins, "jwks")
     for number in range(5):
         token = f"{encode({'alg': 'RS256', 'kid': f'ins_{number}'})}.{encode({})}.AAAA"
         assert who(remote, token).status_code == 401
-    assert len(twins.seen("clerk")) == before
+    assert asked(twins, "jwks") == before
 
 
 def test_while_the_issuer_is_away_keys_that_are_known_go_on(remote, twins: Twins):

@@ -1,6 +1,11 @@
 import json
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx
@@ -16,7 +21,10 @@ from core.settings import settings
 from db.base.connections import cloud_connections, user_social_accounts
 from pipelines.providers.accounts import access_token
 from tests.api_stub.conftest import is_problem, sign_in
+from tests.conftest import wait_until
 from twins.running import Twins
+
+ROOT = Path(__file__).parents[2]
 
 PROVIDERS = ["google_drive", "dropbox", "youtube"]
 SITE = "https://app.example.com"
@@ -200,6 +208,37 @@ def test_a_lease_whose_holder_died_is_taken_over(client, twins: Twins, database,
         )
     old = access_token(database, row["id"])
     assert access_token(database, row["id"], refused=old) != old
+
+
+RENEWS = """
+import sys
+from db.engine import Database
+from pipelines.providers.accounts import access_token
+with Database(sys.argv[1], connections=2) as database:
+    print(access_token(database, int(sys.argv[2]), refused=sys.argv[3]))
+"""
+
+
+def test_a_process_killed_while_it_renews_costs_no_connection(client, twins: Twins, database, database_url, owner):
+    connected(client, "google_drive")
+    [row] = rows(database, owner, "google_drive")
+    old, before = access_token(database, row["id"]), renewals(twins)
+    twins.fault("google_oauth", "slow", match="token", seconds=20)
+    with subprocess.Popen([sys.executable, "-c", RENEWS, database_url, str(row["id"]), old], cwd=ROOT) as process:
+        wait_until(lambda: renewals(twins) > before or process.poll() is not None)
+        os.kill(process.pid, signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+    twins.clear_faults()
+    lease = "UPDATE jobs.token_leases SET held_until = now() - interval '1 second' RETURNING 1"  # it stays: nobody gave it back
+    with database.engine.begin() as connection:
+        assert connection.scalar(text(lease)) == 1
+    before = renewals(twins)
+    with ThreadPoolExecutor(4) as pool:
+        [token] = set(pool.map(lambda _: access_token(database, row["id"], refused=old), range(4)))
+    assert token != old
+    assert renewals(twins) == before + 1
+    assert rows(database, owner, "google_drive")[0]["is_active"]
+    assert access_token(database, row["id"], refused=token) != token
 
 
 def test_tokens_are_written_nowhere_in_clear(client, twins: Twins, database, owner, caplog):

@@ -1,20 +1,26 @@
 import hashlib
 import hmac
 import json
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from fastapi import FastAPI
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import iter_route_contexts
 from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
 from api_stub.app import create_app
+from api_stub.auth import get_user
 from core.crypto import KeyRing
 from core.settings import Settings, settings
+from core.signatures import read_secret, sign
 from core.storage import FolderStorage
 from db import connections, status, syncs
 from db.engine import Database
+from tests.contract.route import CALLBACK_SECRET
 
 SECRET = "of the app"
 MESSAGE = json.dumps({"list_folder": {"accounts": ["dbid:mine", "dbid:unknown"]}, "delta": {"users": [1]}}).encode()
@@ -23,9 +29,8 @@ MESSAGE = json.dumps({"list_folder": {"accounts": ["dbid:mine", "dbid:unknown"]}
 @pytest.fixture
 def door(database: Database, storage: FolderStorage, config: Settings) -> Iterator[TestClient]:
     """An installation that services reach; nobody is signed in."""
-    app: FastAPI = create_app(
-        database, storage, config.model_copy(update={"local_mode": False, "dropbox_app_secret": SecretStr(SECRET)})
-    )
+    secrets = {"dropbox_app_secret": SecretStr(SECRET), "leads_webhook_secret": SecretStr(CALLBACK_SECRET)}
+    app: FastAPI = create_app(database, storage, config.model_copy(update={"local_mode": False, **secrets}))
     with TestClient(app, base_url="https://askstephen.example") as client:
         yield client
 
@@ -103,6 +108,41 @@ def test_a_signed_message_starts_a_look_at_each_account_it_names(door: TestClien
     follow(database, owner, "dropbox", "dbid:other")
     assert door.post("/webhooks/dropbox", content=MESSAGE, headers=signed(MESSAGE)).status_code == 204
     assert looks(database) == [mine]
+
+
+def calls(dependant: Dependant) -> Iterator[object]:
+    yield dependant.call
+    for inner in dependant.dependencies:
+        yield from calls(inner)
+
+
+# Every route that takes something in and asks nobody who they are: a good message, by its body and headers.
+RESULTS = b'{"search_id": 1, "results": []}'
+UNASKED = {
+    "/webhooks/dropbox": lambda: (MESSAGE, signed(MESSAGE)),
+    "/api/leads/webhook/results": lambda: (RESULTS, sign(read_secret(CALLBACK_SECRET, ""), "m", RESULTS, now=time.time())),
+}
+UNSIGNED = {"/webhooks/google_drive", "/sign-out"}  # no body is read: the first is known by the channel's secret, see above
+
+
+def test_every_door_that_asks_nobody_refuses_a_body_with_one_changed_byte(door: TestClient, app: FastAPI):
+    """A webhook that is new fails here until it is said how its messages are signed."""
+    routes = [(one, getattr(one, "dependant", None)) for one in iter_route_contexts(app.routes)]
+    unsafe = {"POST", "PUT", "PATCH", "DELETE"}
+    unasked = {one.path for one, of in routes if of and set(one.methods or ()) & unsafe and get_user not in calls(of)}
+    assert unasked == {*UNASKED, *UNSIGNED}
+    for path, make in UNASKED.items():
+        body, headers = make()
+        headers = {**headers, "content-type": "application/json"}
+        assert door.post(path, content=body, headers=headers).status_code in {200, 204}
+        for at in range(0, len(body), 3):
+            changed = body[:at] + bytes([body[at] ^ 1]) + body[at + 1 :]
+            refused = {400, 403, 422}  # what is no JSON any more is refused as that
+            assert door.post(path, content=changed, headers=headers).status_code in refused, (path, changed)
+        for name in set(headers) - {"content-type"}:
+            value = headers[name]
+            for wrong in ({name: ""}, {name: value[:-1] + chr(ord(value[-1]) ^ 1)}):
+                assert door.post(path, content=body, headers={**headers, **wrong}).status_code == 403, (path, wrong)
 
 
 def test_one_changed_byte_is_refused(door: TestClient, database: Database, owner: str):
