@@ -38,8 +38,9 @@ class Link:
     def cut(self) -> None:
         """What is on the way is lost, and until `mend` nobody gets a new connection."""
 
+        self._refuses = True  # now: `mend` may follow at once
+
         def close_all() -> None:
-            self._refuses = True
             for end in list(self._ends):
                 end.transport.abort()
 
