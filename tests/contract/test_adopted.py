@@ -1,5 +1,6 @@
 """Every route works on a database of each earlier generation that was adopted, for somebody who has rows in it."""
 
+import dataclasses
 import json
 import re
 from collections.abc import Iterator
@@ -54,7 +55,7 @@ class Adopted:
 
     def ask(self, one: Asked):
         body = {} if one.body is None else {"json": one.body}
-        return self.client.request(one.method, self.rows.url(one, OWNER), follow_redirects=False, **body)
+        return self.client.request(one.method, self.rows.url(one), follow_redirects=False, **body)
 
 
 @pytest.fixture(params=GENERATIONS)
@@ -76,7 +77,7 @@ def _served(database: Database, connection: Connection, storage: FolderStorage) 
     connection.execute(users.update().where(users.c.id == OWNER).values(role="superadmin"))
     earlier = {name: key for name, table in TABLES.items() if (key := _find_row(connection, table)) is not None}
     new = write_rows(connection, database, OWNER)
-    rows = Rows({**new.ids, **earlier}, new.job_id, new.batch_id, new.upload_id)
+    rows = dataclasses.replace(new, ids={**new.ids, **earlier})
     with database.jobs() as session:
         key = api_keys.insert_api_key(session, user_id=OWNER, name="adopted")
     settings = Settings(local_mode=True, watch_owner=OWNER, redis_url="", coach_wait_seconds=0, _env_file=None)
