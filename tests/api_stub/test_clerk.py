@@ -115,7 +115,6 @@ NOW = int(time.time())
         {"iat": None},
         {"iss": None},
         {"exp": None},
-        {"nbf": NOW + 600},
         {"iss": "https://other.clerk.accounts.dev"},
         {"azp": "https://evil.example.com"},
         {"sts": "pending"},

@@ -116,11 +116,19 @@ def calls(dependant: Dependant) -> Iterator[object]:
         yield from calls(inner)
 
 
-# Every route that takes something in and asks nobody who they are: a good message, by its body and headers.
 RESULTS = b'{"search_id": 1, "results": []}'
+FOUND = b'{"clientBusinessId": 1, "actionsCompleted": [], "timestamp": "2026-11-25T12:00:00Z"}'
+
+
+def sealed(body: bytes) -> tuple[bytes, dict[str, str]]:
+    return body, sign(read_secret(CALLBACK_SECRET, ""), "m", body, now=time.time())
+
+
+# Every route that takes something in and asks nobody who they are: a good message, by its body and headers.
 UNASKED = {
     "/webhooks/dropbox": lambda: (MESSAGE, signed(MESSAGE)),
-    "/api/leads/webhook/results": lambda: (RESULTS, sign(read_secret(CALLBACK_SECRET, ""), "m", RESULTS, now=time.time())),
+    "/api/leads/webhook/results": lambda: sealed(RESULTS),
+    "/api/intel/callback": lambda: sealed(FOUND),
 }
 UNSIGNED = {"/webhooks/google_drive", "/sign-out"}  # no body is read: the first is known by the channel's secret, see above
 

@@ -90,7 +90,7 @@ def test_while_the_endpoint_is_switched_off_the_check_waits_without_end_and_goes
             with database.tenant(owner) as session:
                 assert videos.get_video(session, video_id)["confidentiality_status"] == "checking"
             with database.jobs() as session:
-                why = why_not_running(session, job, now=datetime.now(UTC))
+                why = why_not_running(session, job_id, now=datetime.now(UTC))
                 let_time_pass(session)
     finally:
         model.start()
