@@ -69,6 +69,15 @@ def test_the_oracle_sees_an_execution_after_the_effect():
     assert broken(left) == {"ran after its effect"}
 
 
+@pytest.mark.parametrize(("at", "undone"), [(NOW + SECOND / 2, True), (NOW + 2 * SECOND, False)])
+def test_the_oracle_takes_an_unknown_claim_only_where_the_server_crashed_just_after_it(at: datetime, undone: bool):
+    left = left_well(uuid4())
+    [[ran]] = left.executions.values()
+    left.executions[ran.step_id].append(Execution(uuid4(), ran.step_id, ran.job_id, ran.step, 0, NOW))
+    found = oracle.violations(left, {}, set(), [Fault(at, "SIGKILL postgres", None, loses_steps=False)])
+    assert bool(found["execution without a claim"]) != undone
+
+
 @pytest.mark.parametrize(("at", "explained"), [(NOW + SECOND, True), (NOW - SECOND, False)])
 def test_the_oracle_explains_a_quarantine_only_by_two_losses_while_the_step_ran(at: datetime, explained: bool):
     left = left_well(uuid4())

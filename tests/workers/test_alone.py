@@ -1,33 +1,84 @@
-"""The process that runs a step alone ends when it can do nothing, instead of holding its worker's thread."""
+"""The process that runs steps alone ends when it can do nothing, instead of holding its worker's thread."""
 
 import os
+import signal
+import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
+import pytest
+
 from core.hints import write_hint
+from workers.alone import Alone
 
 
-def status_of(tmp_path: Path, *, parent: int) -> tuple[int, str]:
-    """Run one where no server is, and wait for its end."""
+@contextmanager
+def started(tmp_path: Path, *, parent: int) -> Iterator[tuple[subprocess.Popen[str], socket.socket]]:
+    """One where no server is, and the line to it."""
     nowhere = f"postgresql://askstephen@/askstephen?host={tmp_path}"
-    child = subprocess.run(
-        [sys.executable, "-m", "workers.alone", write_hint([uuid4()]), str(parent)],
-        env={**os.environ, "DATABASE_URL": nowhere, "REDIS_URL": f"unix://{tmp_path}/s", "LOG_FORMAT": "json"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    return child.returncode, child.stdout
+    environment = {**os.environ, "DATABASE_URL": nowhere, "REDIS_URL": f"unix://{tmp_path}/s", "LOG_FORMAT": "json"}
+    ours, theirs = socket.socketpair()
+    with ours:
+        with theirs:
+            child = subprocess.Popen(
+                [sys.executable, "-m", "workers.alone", str(parent), str(theirs.fileno())],
+                env=environment,
+                pass_fds=[theirs.fileno()],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+        ours.settimeout(60)
+        yield child, ours
+        child.kill()
+        child.communicate()
 
 
-def test_it_ends_when_the_database_is_away(tmp_path: Path):
-    status, said = status_of(tmp_path, parent=os.getpid())
-    assert (status, "steps.not_claimed" in said) == (0, True), said
+def test_while_the_database_is_away_it_says_so_and_takes_the_next_hint(tmp_path: Path):
+    with started(tmp_path, parent=os.getpid()) as (child, line):
+        for _ in range(2):
+            line.sendall(f"{write_hint([uuid4()])}\n".encode())
+            assert line.recv(1) == b"."
+        line.close()
+        said, _ = child.communicate(timeout=60)
+    assert (child.returncode, said.count("steps.not_claimed")) == (0, 2), said
 
 
 def test_it_begins_nothing_when_its_worker_is_gone_already(tmp_path: Path):
-    assert status_of(tmp_path, parent=os.getpid() + 1) == (0, "")
+    with started(tmp_path, parent=os.getpid() + 1) as (child, line):
+        assert line.recv(1) == b""
+        assert child.communicate(timeout=60) == ("", None)
+    assert child.returncode == 0
+
+
+@pytest.fixture
+def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Alone]:
+    monkeypatch.setenv("DATABASE_URL", f"postgresql://askstephen@/askstephen?host={tmp_path}")
+    monkeypatch.setenv("REDIS_URL", f"unix://{tmp_path}/s")
+    alone = Alone()
+    yield alone
+    alone.stop()
+    for child in alone._idle:
+        child.end()
+
+
+def test_one_process_after_the_other_is_not_started_where_one_is_idle(alone: Alone):
+    alone.run([uuid4()])
+    [first] = alone._idle
+    alone.run([uuid4()])
+    assert alone._idle == [first]
+
+
+def test_where_an_idle_process_has_ended_another_takes_the_hint(alone: Alone):
+    alone.run([uuid4()])
+    [first] = alone._idle
+    first.process.send_signal(signal.SIGTERM)
+    first.process.wait(60)
+    alone.run([uuid4()])
+    [second] = alone._idle
+    assert second.process.pid != first.process.pid
+    assert not alone.running()

@@ -20,6 +20,7 @@ LIVE = ("waiting", "queued", "running", "retrying")
 _PROMISED_SECONDS = 15
 _BEFORE = timedelta(seconds=15)  # a scheduler that began shortly before still watches
 _PROCESS = {queue: name for name, queues in WORKERS.items() for queue in queues}
+_NOT_ON_DISK = timedelta(seconds=1)  # three rounds of the WAL writer, and room
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,9 @@ def loss_of(attempt: Mapping[str, Any], process: str, faults: Sequence[Fault]) -
     return meant[-1] if meant else None
 
 
-def violations(left: Left, accepted: Mapping[UUID, str], released: set[UUID]) -> dict[str, list[str]]:
+def violations(
+    left: Left, accepted: Mapping[UUID, str], released: set[UUID], faults: Sequence[Fault] = ()
+) -> dict[str, list[str]]:
     """What does not hold in the rows, by promise; `released` are jobs that the operator let run again after a quarantine."""
     return {
         "lost": list(_lost(left, accepted)),
@@ -110,7 +113,7 @@ def violations(left: Left, accepted: Mapping[UUID, str], released: set[UUID]) ->
         "effect and status disagree": list(_disagree(left)),
         "join": list(_joins(left)),
         "ran after its effect": list(_ran_after(left, released)),
-        "execution without a claim": list(_unknown_claims(left, released)),
+        "execution without a claim": list(_unknown_claims(left, released, faults)),
     }
 
 
@@ -176,13 +179,17 @@ def _ran_after(left: Left, released: set[UUID]) -> Iterator[str]:
             yield f"step {step_id}: {len(late)} executions after its effect counted"
 
 
-def _unknown_claims(left: Left, released: set[UUID]) -> Iterator[str]:
-    """Every execution is in the timeline: the step's own row, or an attempt."""
+def _unknown_claims(left: Left, released: set[UUID], faults: Sequence[Fault]) -> Iterator[str]:
+    """Every execution is in the timeline: the step's own row, or an attempt. But for claims that a crash of the server undid just
+    after they were made, as decision 0009 has it; what ran under them counts nothing.
+    """
+    crashes = [fault.at for fault in faults if fault.deed == "SIGKILL postgres"]
     for step_id, executions in left.executions.items():
         known = {attempt["claim_id"] for attempt in left.attempts.get(step_id, ())}
         known |= {left.steps[step_id]["claim_id"]} if step_id in left.steps else set()
         for one in executions:
-            if one.claim_id not in known and one.job_id not in released:
+            undone = any(abs(at - one.began_at) < _NOT_ON_DISK for at in crashes)
+            if one.claim_id not in known and one.job_id not in released and not undone:
                 yield f"step {step_id}: execution by claim {one.claim_id}, of which nothing is kept"
 
 

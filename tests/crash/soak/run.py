@@ -53,7 +53,7 @@ def soak(plan: Plan) -> dict[str, Any]:
         ended_after = time.monotonic() - began
         _wait_for_scratch(stage)
         left = oracle.read(stage)
-        broken = oracle.violations(left, load.accepted, set(quarantined)) | oracle.leftovers(stage, left)
+        broken = oracle.violations(left, load.accepted, set(quarantined), faults.done) | oracle.leftovers(stage, left)
         broken["quarantined without two losses"] = [str(job_id) for job_id, explained in quarantined.items() if not explained]
         _tell_evidence(stage, broken)
         recovered = list(oracle.recoveries(left, faults.done))
