@@ -162,7 +162,7 @@ def test_the_page_turns_to_the_player_when_the_ingest_ends(page: Page, served: S
     expect(page.locator("main")).to_contain_text("The player appears here by itself")
     assert page.locator("#film").count() == 0
     served.finish(started.job_id)
-    page.wait_for_selector("#film[data-plays=ladder]")
+    page.wait_for_selector("#film[data-plays=ladder]", timeout=60_000)
     assert "ready to edit" in title(page)
     assert page.evaluate("document.getElementById('main').dataset.events") is None
 
