@@ -12,6 +12,7 @@ from api_stub.auth import DatabaseHere, SettingsHere
 from api_stub.contract import LARGEST_ID
 from core import signatures
 from db import awaited
+from db.leads import clients
 from pipelines.base import enqueue
 
 router = APIRouter(prefix="/api", tags=["callbacks"])
@@ -63,5 +64,5 @@ def post_lead_results(told: Results, message_id: Signed, database: DatabaseHere)
             taken = awaited.answer(session, "lead_search", str(search_id), body, message_id=message_id)
             if taken and taken.late:
                 pipeline, args = taken.late
-                enqueue(session, pipeline, args, owner_id=taken.user_id, subject=f"client:{args['client_id']}")
+                enqueue(session, pipeline, args, owner_id=taken.user_id, subject=clients.subject(args["client_id"]))
     return Taken(search_id=search_id)

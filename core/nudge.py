@@ -64,15 +64,16 @@ class Nudge:
         )
         begin = client.register_script(_START)
         while True:
-            first, *more = self._take()
-            if time.monotonic() - [first, *more][-1].since > _TOO_OLD_SECONDS:
+            news = self._take()
+            if time.monotonic() - news[-1].since > _TOO_OLD_SECONDS:
                 continue
+            start = news[0].start if len(news) == 1 else None  # many at once are for the relay: it shares out and groups
             try:
-                if first.start is None or more:  # many at once are for the relay: it shares out and groups
+                if start is None:
                     client.publish(CHANNEL, _LOOK)
                 else:
-                    keys = [turn_key(first.start.queue), hints_key(first.start.queue)]
-                    begin(keys=keys, args=[write_hint([first.start.step_id]), CHANNEL, _HINTED, _LOOK])
+                    keys = [turn_key(start.queue), hints_key(start.queue)]
+                    begin(keys=keys, args=[write_hint([start.step_id]), CHANNEL, _HINTED, _LOOK])
             except redis.RedisError:
                 time.sleep(_BACK_OFF_SECONDS)
 

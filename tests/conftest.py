@@ -12,6 +12,7 @@ from uuid import uuid4
 import hypothesis
 import psycopg
 import pytest
+import redis
 
 from core.local_stack.servers import Servers
 from core.log import configure_log
@@ -94,6 +95,14 @@ def database_url(stack: Servers) -> Iterator[str]:
 @pytest.fixture
 def redis_url(stack: Servers) -> str:
     return stack.environment["REDIS_URL"]
+
+
+@pytest.fixture
+def wire(redis_url: str) -> Iterator[redis.Redis]:
+    with redis.Redis.from_url(redis_url) as client:
+        client.flushdb()
+        yield client
+        client.flushdb()
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from core.storage import FolderStorage
 from db import api_keys, users, videos
 from db.engine import Database
 from pipelines import ingest
+from testkit import Worker
 from tests.conftest import wait_until
 
 MIB = 1 << 20
@@ -44,6 +45,24 @@ def stranger(app: FastAPI) -> Iterator[TestClient]:
 def client(stranger: TestClient, database: Database, owner: str) -> TestClient:
     sign_in(stranger, database, owner)
     return stranger
+
+
+@contextmanager
+def at_work(worker: Worker) -> Iterator[None]:
+    """Within the block this worker runs what comes."""
+    done = threading.Event()
+
+    def work() -> None:
+        while not done.wait(0.05):
+            worker.drain()
+
+    working = threading.Thread(target=work)
+    working.start()
+    try:
+        yield
+    finally:
+        done.set()
+        working.join(20)
 
 
 def sign_in(client: httpx.Client, database: Database, user: str) -> None:

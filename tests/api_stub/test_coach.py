@@ -12,7 +12,7 @@ from sqlalchemy import text
 from db import chat, workbook
 from db.engine import Database
 from testkit import Worker
-from tests.api_stub.conftest import Served, bearer, is_problem
+from tests.api_stub.conftest import Served, at_work, bearer, is_problem
 from twins.running import Twins
 
 ANSWERS = {"howYouWereMade": "My mother ran a bakery. I learned there.", "principleAtHeart": "Nobody goes home hungry."}
@@ -123,18 +123,9 @@ def test_a_stream_that_breaks_is_begun_anew_and_never_left_half(
 
 
 def test_earlier_clients_wait_for_the_reply(served: Served, worker: Worker):
-    done = threading.Event()
-
-    def work() -> None:
-        while not done.wait(0.05):
-            worker.drain()
-
-    working = threading.Thread(target=work)
-    working.start()
     body = {"section": "swot", "action": "improve", "currentAnswers": {"strengths": ["bread"]}}
-    answer = served.client.post("/api/workbook/ai-coach", json=body)
-    done.set()
-    working.join(20)
+    with at_work(worker):
+        answer = served.client.post("/api/workbook/ai-coach", json=body)
     assert answer.status_code == 200
     assert "1 of 6 questions" in answer.json()["response"]
     assert len(answer.json()["suggestions"]) == 3

@@ -1,9 +1,7 @@
-import threading
-
 from db.engine import Database
 from db.leads import clients, found
 from testkit import Worker
-from tests.api_stub.conftest import Served
+from tests.api_stub.conftest import Served, at_work
 
 OURS = {"name": "Our Plumbers", "address": "1 Mill Lane", "keyword": "plumber", "city": "Springfield"}
 PARTNER = {"title": "Bright Sparks", "business_type": "partner", "rating": "4.8", "partnership_score": 88}
@@ -13,19 +11,8 @@ def test_an_analysis_is_waited_for_and_listed(served: Served, worker: Worker, da
     with database.tenant(owner) as session:
         client = clients.insert_client(session, OURS, user_id=owner)["id"]
         found.keep_found(session, client, [PARTNER], user_id=owner)
-    done = threading.Event()
-
-    def work() -> None:
-        while not done.wait(0.05):
-            worker.drain()
-
-    working = threading.Thread(target=work)
-    working.start()
-    try:
+    with at_work(worker):
         answer = served.client.post(f"/api/leads/clients/{client}/swot")
-    finally:
-        done.set()
-        working.join(20)
     assert answer.status_code == 200
     analysis = answer.json()
     assert (analysis["status"], analysis["leadsAnalyzed"]) == ("completed", 1)

@@ -1,6 +1,5 @@
 """A relay that ticks when it is told to, what it wrote to Redis, and work for it."""
 
-from collections.abc import Iterator
 from uuid import UUID, uuid4
 
 import pytest
@@ -12,14 +11,6 @@ from db import jobs
 from db.engine import Database
 from db.jobs import NewStep
 from scheduler.relay import Relay
-
-
-@pytest.fixture
-def wire(redis_url: str) -> Iterator[redis.Redis]:
-    with redis.Redis.from_url(redis_url) as client:
-        client.flushdb()
-        yield client
-        client.flushdb()
 
 
 @pytest.fixture

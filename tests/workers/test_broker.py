@@ -1,19 +1,9 @@
-from collections.abc import Iterator
 from uuid import uuid4
 
-import pytest
 import redis
 
 from core.hints import hints_key, write_hint
 from workers.broker import HintBroker
-
-
-@pytest.fixture
-def wire(redis_url: str) -> Iterator[redis.Redis]:
-    with redis.Redis.from_url(redis_url) as client:
-        client.flushdb()
-        yield client
-        client.flushdb()
 
 
 def send(wire: redis.Redis, count: int) -> None:
