@@ -100,23 +100,24 @@ class Limits:
 def read_limits(session: Session) -> Limits:
     """As they stand now; to be told, not to be relied on: `admit` decides."""
     most: dict[tuple[str, str], int] = {(limit.kind, limit.name): limit.most for limit in list_limits(session)}
+    return Limits(most, _count_running(session) if most else Counter())
+
+
+def _count_running(session: Session) -> Counter[tuple[str, str]]:
+    """How many steps of each thing run, by its kind and name."""
     running: Counter[tuple[str, str]] = Counter()
-    for *names, count in session.execute(_RUNNING) if most else ():
+    for *names, count in session.execute(_RUNNING):
         for key in zip((Scope.QUEUE, Scope.PIPELINE, Scope.OWNER, Scope.PROVIDER), names, strict=True):
             running[key] += count
-    return Limits(most, running)
+    return running
 
 
 def _room(session: Session, limits: Sequence[Row[Any]]) -> dict[tuple[str, str], int]:
     """How many more steps may run under each of these limits."""
     if not limits:
         return {}
-    room = {(limit.kind, limit.name): limit.most for limit in limits}
-    for *names, count in session.execute(_RUNNING):
-        for key in zip((Scope.QUEUE, Scope.PIPELINE, Scope.OWNER, Scope.PROVIDER), names, strict=True):
-            if key in room:
-                room[key] -= count
-    return room
+    running = _count_running(session)
+    return {(limit.kind, limit.name): limit.most - running[limit.kind, limit.name] for limit in limits}
 
 
 def admit(session: Session, step_ids: Sequence[UUID]) -> list[UUID]:

@@ -95,11 +95,6 @@ def _tell_rival(lead: Lead) -> dict[str, Any]:
     }
 
 
-def by_rules(kind: Kind, leads: Sequence[Lead]) -> Callable[[], Findings | Partners]:
-    """What counting tells, and no more."""
-    return {Kind.REVIEWS: lambda: _reviews(leads), Kind.COMPETITORS: lambda: _rivals(leads)}.get(kind, lambda: _partners(leads))
-
-
 def _reviews(leads: Sequence[Lead]) -> Findings:
     rated = [(rating, lead) for lead in leads if (rating := rating_of(lead)) is not None]
     points = []
@@ -128,6 +123,18 @@ def _partners(leads: Sequence[Lead]) -> Partners:
         for lead in best
     ]
     return Partners(told, f"Scored by rules over {many(len(leads), 'lead')}, without a language model.")
+
+
+_RULES: Mapping[Kind, Callable[[Sequence[Lead]], Findings | Partners]] = {
+    Kind.REVIEWS: _reviews,
+    Kind.COMPETITORS: _rivals,
+    Kind.PARTNERSHIPS: _partners,
+}
+
+
+def by_rules(kind: Kind, leads: Sequence[Lead]) -> Findings | Partners:
+    """What counting tells, and no more."""
+    return _RULES[kind](leads)
 
 
 def _ids(leads: Sequence[Lead]) -> list[int]:

@@ -1,6 +1,7 @@
 """Finds out what a client's leads say of its market."""
 
 from datetime import UTC, datetime
+from functools import partial
 
 from core.settings import settings
 from db.intel import Kind, keep_intelligence
@@ -28,7 +29,9 @@ def investigate(ctx: Context) -> object:
         if language.provider:
             ctx.spend(language.provider)
         evidence = intel.tell_evidence(client, leads, ctx.args)
-        made = language.ask(intel.SHAPES[kind], intel.INSTRUCTIONS[kind], evidence, by_rules=intel.by_rules(kind, leads))
+        made = language.ask(
+            intel.SHAPES[kind], intel.INSTRUCTIONS[kind], evidence, by_rules=partial(intel.by_rules, kind, leads)
+        )
         analyzed = len(leads) if language.is_offline else len(evidence["leads"])
         analysis = {**intel.as_analysis(kind, made, leads), "modelUsed": language.name, "leadsAnalyzed": analyzed}
         with ctx.write() as session:
