@@ -8,6 +8,7 @@ from api_stub.auth import Asker, DatabaseHere, in_area
 from api_stub.contract import LARGEST_ID
 from api_stub.schedules import Due, Fire, Ran, Schedule
 from db import schedules as clocks
+from db.engine import Database
 from db.leads import schedules
 from db.permissions import Area
 from pipelines import schedules as firing
@@ -40,16 +41,18 @@ def list_lead_schedule_fires(
 @router.post("/pause")
 def pause_lead_schedule(row_id: _Id, asker: _Asker, database: DatabaseHere) -> Schedule:
     """Let it not run until it is resumed."""
-    with database.tenant(asker.id) as session:
-        schedules.update_schedule(session, row_id, {"is_active": False})
-        return Schedule.model_validate(dict(clocks.get(session, schedules.get_clock(session, row_id))))
+    return _switch(database, asker, row_id, is_active=False)
 
 
 @router.post("/resume")
 def resume_lead_schedule(row_id: _Id, asker: _Asker, database: DatabaseHere) -> Schedule:
     """Let it run again, from its next instant on."""
+    return _switch(database, asker, row_id, is_active=True)
+
+
+def _switch(database: Database, asker: Asker, row_id: int, *, is_active: bool) -> Schedule:
     with database.tenant(asker.id) as session:
-        schedules.update_schedule(session, row_id, {"is_active": True})
+        schedules.update_schedule(session, row_id, {"is_active": is_active})
         return Schedule.model_validate(dict(clocks.get(session, schedules.get_clock(session, row_id))))
 
 

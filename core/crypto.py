@@ -70,6 +70,11 @@ class KeyRing:
         sealed = _cipher(key).encrypt(nonce, text.encode(), place.bound)
         return ":".join((_VERSION, kid, _encode(nonce), _encode(sealed)))
 
+    @staticmethod
+    def is_sealed(text: str) -> bool:
+        """Whether a ring sealed it; an earlier product kept tokens in clear."""
+        return text.startswith(f"{_VERSION}:")
+
     def is_newest(self, sealed: str) -> bool:
         """Whether it was sealed with the key that seals now."""
         return sealed.startswith(f"{_VERSION}:{next(iter(self.keys))}:")

@@ -150,7 +150,7 @@ def _has_google(session: Session, account_id: str | None) -> bool:
 
 def _open(ring: KeyRing, row: RowMapping, name: str, of: Table) -> str | None:
     kept: str | None = row[name]
-    return ring.unseal(kept, _place(of, row["id"], name)) if kept and kept.startswith("v1:") else kept
+    return ring.unseal(kept, _place(of, row["id"], name)) if kept and ring.is_sealed(kept) else kept
 
 
 def _place(of: Table, connection_id: int, column: str) -> Place:
