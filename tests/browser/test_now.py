@@ -118,6 +118,21 @@ def test_a_page_says_when_the_server_does_not_answer_and_recovers(signed_in, ser
     page.close()
 
 
+def test_a_page_that_asks_seldom_recovers_as_soon_as_any_other(signed_in, served: Served):
+    page = signed_in.new_page()
+    page.goto("/")
+    page.route(f"{served.url}/", lambda route: route.abort())
+    redraw_often(page)
+    expect(page.locator("#connection")).to_contain_text("Not connected")
+    page.evaluate("delete main.dataset.events; document.getElementById('connection').textContent = ''")
+    redraw_often(page)
+    page.evaluate("main.dataset.seconds = '30'")  # one more look is on its way, and fails
+    expect(page.locator("#connection")).to_contain_text("Not connected")
+    page.unroute(f"{served.url}/")
+    expect(page.locator("#connection")).to_be_empty()
+    page.close()
+
+
 def test_a_job_is_cancelled_and_run_again_by_its_buttons_without_scripts(plain_page: Page, served: Served):
     job_id = self_check(served.worker.database)
     plain_page.goto(f"/jobs/{job_id}")

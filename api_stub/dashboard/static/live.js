@@ -1,7 +1,7 @@
 // Keeps the page as the server would draw it now, without disturbing what plays, is focused, selected or typed.
 const main = document.getElementById("main");
 const connection = document.getElementById("connection");
-const RECONNECT_MILLISECONDS = 3000;
+const RECONNECT_SECONDS = 3;
 let events = null;
 let timer = null;
 let drawing = false;
@@ -65,7 +65,8 @@ async function redraw() {
     else leave(answer.status);
   } catch {
     connection.textContent = `Not connected: this is how things stood at ${drawnAt.toLocaleTimeString()}.`;
-    main.dataset.seconds ||= RECONNECT_MILLISECONDS / 1000;
+    // However seldom this page asks else; the next drawing sets its own pace again.
+    main.dataset.seconds = Math.min(Number(main.dataset.seconds) || Infinity, RECONNECT_SECONDS);
   } finally {
     restsUntil = performance.now() + Math.max(LEAST_REST_MILLISECONDS, 5 * (performance.now() - began));
     drawing = false;
