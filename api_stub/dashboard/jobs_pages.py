@@ -90,8 +90,9 @@ def batch_page(request: Request, batch_id: UUID, deeds: Deeds, database: Databas
 
 
 def _show_batch(request: Request, batch_id: UUID, deeds: frozenset[OperatorDeed], database: Database) -> Response:
-    found = find_jobs(database, Page(batch=str(batch_id), limit=50))
+    # Before its jobs: the page of a batch that has ended looks no more, and has them as they ended.
     batch = get_any_batch(batch_id, database)
+    found = find_jobs(database, Page(batch=str(batch_id), limit=50))
     return render(request, "batch.html", batch=batch, found=found, mends=OperatorDeed.MEND in deeds)
 
 

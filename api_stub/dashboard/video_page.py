@@ -1,6 +1,6 @@
 """One video's page: the player, what was found, how it came to be."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -42,10 +42,11 @@ _DOWNLOADS = (
 def video_page(request: Request, video_id: Id, person: Person, database: DatabaseHere) -> Response:
     """The player with captions, findings and transcript, the job's timeline, the files. Raises NotFound."""
     user = person.id
-    shown = _read(database, user, video_id)
+    # First the job, then what it brings about: the page of one that has ended, which looks no more, has all of it.
+    jobs = _list_jobs(database, user, video_id)
+    job = read_job(database, user, jobs[0]["id"]) if jobs else None
+    shown = _read(database, user, video_id, jobs)
     shown["publishing"] = _publishing(database, person, video_id)
-    job_id = shown["jobs"][0]["id"] if shown["jobs"] else None
-    job = read_job(database, user, job_id) if job_id else None
     lanes = timeline(job, datetime.now(UTC)) if job else None
     return render(request, "video.html", **shown, job=job, timeline=lanes, refused=_is_refused(job))
 
@@ -98,12 +99,16 @@ def _publishing(database: Database, person: Asker, video_id: int) -> dict[str, A
     return {"is_open": video["status"] in publishing.OPEN, "objection": objection}
 
 
-def _read(database: Database, user: str, video_id: int) -> dict[str, Any]:
+def _list_jobs(database: Database, user: str, video_id: int) -> list[RowMapping]:
+    with database.tenant(user) as session:
+        return queries.list_jobs(session, subject=videos.subject(video_id), limit=_JOBS)
+
+
+def _read(database: Database, user: str, video_id: int, jobs: Sequence[RowMapping]) -> dict[str, Any]:
     with database.tenant(user) as session:
         video = videos.get_video(session, video_id)
         files = videos.list_files(session, video_id)
         check = confidentiality.find_last_check(session, video_id)
-        jobs = queries.list_jobs(session, subject=videos.subject(video_id), limit=_JOBS)
         log = status.list_log(session, jobs[0]["id"]) if jobs else []
         provider = queries.find_provider(session, video_id)
     return {

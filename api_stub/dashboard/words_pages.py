@@ -47,8 +47,9 @@ def conversation_page(request: Request, conversation_id: Id, owner: _Owner, data
     """A conversation, its last reply as far as it is written. Raises NotFound."""
     with database.tenant(owner.id) as session:
         conversation = chat.get_conversation(session, conversation_id)
-        messages = chat.list_messages(session, conversation_id, limit=_MESSAGES)
+        # Before the messages: the page of a job that has ended looks no more, and has the whole reply.
         jobs = status.list_jobs(session, subject=f"conversation:{conversation_id}", limit=1)
+        messages = chat.list_messages(session, conversation_id, limit=_MESSAGES)
     job = jobs[0] if jobs else None
     shown = {"conversations": [], "conversation": conversation, "messages": messages, "job": job}
     return render(request, "coach.html", sections=list(QUESTIONS), **shown)

@@ -1,6 +1,7 @@
 import pytest
 from playwright.sync_api import Page, expect
 
+from api_stub.dashboard import video_page
 from db import videos
 from db.engine import Database
 from tests.browser.served import Served, take_in
@@ -162,9 +163,30 @@ def test_the_page_turns_to_the_player_when_the_ingest_ends(page: Page, served: S
     expect(page.locator("main")).to_contain_text("The player appears here by itself")
     assert page.locator("#film").count() == 0
     served.finish(started.job_id)
-    page.wait_for_selector("#film[data-plays=ladder]", timeout=60_000)
+    page.wait_for_selector("#film[data-plays=ladder]")
     assert "ready to edit" in title(page)
     assert page.evaluate("document.getElementById('main').dataset.events") is None
+
+
+def test_a_page_that_is_drawn_just_as_the_ingest_ends_has_the_film_or_goes_on_looking(
+    plain_page: Page, served: Served, tmp_path, monkeypatch
+):
+    started = take_in(served.worker, make_clip(tmp_path / "just.mp4", seconds=1, audio=None))
+
+    def then_it_ends(read):
+        def reads(*given):
+            seen = read(*given)
+            served.finish(started.job_id)
+            return seen
+
+        return reads
+
+    for name in ("read_job", "_read"):  # whichever is first
+        monkeypatch.setattr(video_page, name, then_it_ends(getattr(video_page, name)))
+    plain_page.goto(f"/videos/{started.video_id}")
+    goes_on = plain_page.locator("#main[data-events]").count()
+    assert plain_page.locator("#film").count() or goes_on
+    assert goes_on or "ready to edit" in title(plain_page)
 
 
 def test_a_redraw_leaves_a_playing_film_alone(page: Page, served: Served, database_of_all: Database):
