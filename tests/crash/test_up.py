@@ -70,6 +70,13 @@ class Up:
                 return number
         raise AssertionError(f"{name} does not run")
 
+    def keeps_what_it_said(self) -> None:
+        """Wait until what was committed is on disk: claims do not wait for it, and a killed Postgres forgets them."""
+        with self.database.jobs() as session:
+            said = session.execute(text("SELECT pg_current_wal_insert_lsn()")).scalar_one()
+            kept = text("SELECT pg_current_wal_flush_lsn() >= CAST(:said AS pg_lsn)")
+            wait_until(lambda: session.execute(kept, {"said": said}).scalar_one())
+
     def ends_well(self, job_id: UUID) -> dict:
         def ended() -> bool:
             try:
@@ -183,6 +190,7 @@ def test_an_ingest_ends_well_though_every_process_is_killed_once(up: Up):
         client.flushall()
     os.kill(up.process_of("valkey"), signal.SIGKILL)
     os.kill(up.worker_process("io"), signal.SIGKILL)
+    up.keeps_what_it_said()
     os.kill(up.process_of("postgres"), signal.SIGKILL)
     shown = up.ends_well(job_id)
     assert {step["name"] for step in shown["steps"] if step["attempt"] > 1} == {"transcode", "transcribe"}
