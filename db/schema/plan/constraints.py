@@ -1,11 +1,12 @@
 """Plan the constraints of a table that is there."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from itertools import combinations
 
 from db.schema.facts import Facts, literal, quoted
 from db.schema.plan.parts import Plan
-from db.schema.shape import Constraint, Kind, Schema, Table
+from db.schema.shape import Constraint, Index, Kind, Schema, Table
 
 _REFERRED = re.compile(r" REFERENCES \S+?\((?P<columns>[^)]*)\)")
 
@@ -28,6 +29,7 @@ class ConstraintPlanner:
                 self._plan_primary_key(constraint)
             elif constraint.kind is Kind.UNIQUE:
                 self._plan_unique(constraint)
+                self._plan_stricter(constraint, live)
             elif constraint.kind is Kind.FOREIGN_KEY:
                 self._plan_foreign_key(constraint, live)
             elif constraint.words is not None:
@@ -61,6 +63,29 @@ class ConstraintPlanner:
         unfinished = f"DROP INDEX CONCURRENTLY IF EXISTS public.{quoted(ours.name)}"
         self._plan.later(f"{words}: unique", unfinished, index, use)
 
+    def _plan_stricter(self, ours: Constraint, live: Schema) -> None:
+        """A key on a part of the columns of ours goes once ours is there: it would refuse rows that ours lets in."""
+        referred = {_referred(one) for table in live.values() for one in table.constraints if one.refers_to == self._ours.name}
+        for columns, found in self._list_stricter(ours):
+            words = f"{self._ours.name} ({', '.join(columns)})"
+            if columns in referred:
+                self._plan.kept.append(f"{words} stays unique for all, since other tables refer to it: ours lets more rows in")
+            else:
+                rest = ", ".join(name for name in ours.columns if name not in columns)
+                self._plan.later(f"{words}: unique for each {rest}, no more for all", self._drop_key(found))
+
+    def _list_stricter(self, ours: Constraint) -> Iterator[tuple[tuple[str, ...], Constraint | Index]]:
+        for count in range(1, len(ours.columns)):
+            for columns in combinations(ours.columns, count):
+                found = self._there.find_key(columns)
+                if found and not self._ours.find_key(columns):
+                    yield columns, found
+
+    def _drop_key(self, key: Constraint | Index) -> str:
+        if isinstance(key, Constraint):
+            return f"{self._alter} DROP CONSTRAINT IF EXISTS {quoted(key.name)}"
+        return f"DROP INDEX CONCURRENTLY IF EXISTS public.{quoted(key.name)}"
+
     def _plan_foreign_key(self, ours: Constraint, live: Schema) -> None:
         same = [one for one in self._there.constraints if one.kind is Kind.FOREIGN_KEY and one.columns == ours.columns]
         words = f"{self._ours.name} ({', '.join(ours.columns)}) refers to {ours.refers_to}"
@@ -78,8 +103,7 @@ class ConstraintPlanner:
             self._validate(ours)
 
     def _has_orphans(self, ours: Constraint, live: Schema, words: str) -> bool:
-        referred = _REFERRED.search(ours.definition)
-        names = tuple(name.strip().strip('"') for name in referred["columns"].split(",")) if referred else ()
+        names = _referred(ours)
         if not all(column in self._there.columns for column in ours.columns):
             return False  # added by this plan, and empty
         other = ours.refers_to or ""
@@ -137,9 +161,11 @@ class ConstraintPlanner:
         """What is there and not ours: a list of words that ours does not know goes, other rules are told."""
         names = {one.name for one in self._ours.constraints}
         meanings = {one.meaning for one in self._ours.constraints}
+        keys = [one for one in self._ours.constraints if one.kind is Kind.UNIQUE]
+        stricter = {found.name for key in keys for _, found in self._list_stricter(key)}
         ours_words = {one.columns for one in self._ours.constraints if one.words is not None}
         for one in self._there.constraints:
-            if one.name in names or one.meaning in meanings or (one.words is not None and one.columns in ours_words):
+            if one.name in names | stricter or one.meaning in meanings or (one.words is not None and one.columns in ours_words):
                 continue
             if one.words is not None and one.columns[0] in self._ours.columns:
                 self._plan.now(
@@ -158,6 +184,11 @@ class ConstraintPlanner:
     def _validate(self, ours: Constraint) -> None:
         words = f"{self._ours.name}: every row holds {ours.name}"
         self._plan.later(words, f"{self._alter} VALIDATE CONSTRAINT {quoted(ours.name)}")
+
+
+def _referred(constraint: Constraint) -> tuple[str, ...]:
+    found = _REFERRED.search(constraint.definition)
+    return tuple(name.strip().strip('"') for name in found["columns"].split(",")) if found else ()
 
 
 def _list(columns: tuple[str, ...]) -> str:

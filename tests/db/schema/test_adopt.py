@@ -14,6 +14,7 @@ from core.errors import Conflict, Misconfigured, Transient
 from core.local_stack.programs import find_postgres
 from db import migrations, videos
 from db.engine import Database
+from db.leads import found
 from db.schema.facts import Facts
 from db.schema.names import COLUMNS, TABLES, list_renamed
 from db.schema.read import connected, read_schema
@@ -203,6 +204,34 @@ def test_rows_that_break_a_rule_of_references_are_kept_and_new_ones_are_held_to_
     assert checksums(url, columns) == before
     with pytest.raises(psycopg.errors.ForeignKeyViolation):
         run(url, "UPDATE videos SET parent_video_id = 5000 WHERE id = 2")
+    assert adopting(url).run().is_empty
+
+
+@pytest.mark.parametrize("name", ["replit", "older names", "replit, a unique index"])
+def test_one_place_is_a_lead_of_two_clients_once_adopted(made, adopting, name: str):
+    url = made(name.partition(",")[0], rows=20)
+    if "index" in name:
+        run(
+            url,
+            "ALTER TABLE business_leads DROP CONSTRAINT business_leads_place_id_key",
+            "CREATE UNIQUE INDEX business_leads_place_id_unique ON business_leads (place_id)",
+        )
+    adopting(url).run()
+    with Database(url, connections=1) as database:
+        for user, client in (("user_000007", 7), ("user_000008", 8)):
+            with database.tenant(user) as session:
+                leads = [{"title": "Café", "place_id": "the same"}]
+                first = found.keep_found(session, client, leads, user_id=user)
+                assert found.keep_found(session, client, leads, user_id=user) == first
+    assert ask(url, "SELECT count(*) FROM business_leads WHERE place_id = 'the same'") == 2
+    assert adopting(url).run().is_empty
+
+
+def test_a_key_that_others_refer_to_stays(made, adopting):
+    url = made("replit", rows=20)
+    run(url, "CREATE TABLE visits (place text REFERENCES business_leads (place_id))")
+    assert any("other tables refer to it" in words for words in adopting(url).run().kept)
+    assert ask(url, "SELECT count(*) FROM pg_constraint WHERE conname = 'business_leads_place_id_key'") == 1
     assert adopting(url).run().is_empty
 
 
