@@ -54,6 +54,7 @@ def build_parser() -> argparse.ArgumentParser:
     measure.add_argument("name", nargs="?", help="which one")
     measure.add_argument("--quick", action="store_true", help="a smaller run, under five minutes")
     measure.add_argument("--data", type=Path, help="folder with the data that the benchmark needs")
+    measure.add_argument("more", nargs=argparse.REMAINDER, help="options of that benchmark alone")
     storm = add("soak", soak, "Run random jobs while random processes and servers are killed, and compare what came out.")
     storm.add_argument("--minutes", type=float, default=30, help="how long jobs are enqueued (default: 30)")
     storm.add_argument("--seed", type=int, help="the same seed draws the same jobs and faults")

@@ -16,5 +16,9 @@ def bench(options: argparse.Namespace) -> int:
         return 0
     if options.name not in names:
         raise NotFound(f"there is no benchmark {options.name!r}; there are: {', '.join(names)}")
-    arguments = [*(["--quick"] if options.quick else []), *(["--data", str(options.data)] if options.data else [])]
+    arguments = [
+        *(["--quick"] if options.quick else []),
+        *(["--data", str(options.data)] if options.data else []),
+        *options.more,
+    ]
     return subprocess.run([sys.executable, "-m", f"benchmarks.{options.name}", *arguments], cwd=ROOT, check=False).returncode
