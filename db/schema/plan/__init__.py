@@ -37,7 +37,7 @@ def make_plan(ours: Described, there: Described, facts: Facts, *, rewrite: bool 
     # New tables come after the columns that their policies name, and before the foreign keys that refer to them.
     plan_objects(plan, ours.entries, there.entries, live, renamed, adopted=there.revision is not None)
     for table, there_is in both:
-        ConstraintPlanner(plan, table, there_is, facts, taken=taken).plan(live)
+        ConstraintPlanner(plan, table, there_is, facts, taken=taken).plan(live, ours.tables.keys())
         plan_indexes(plan, table, there_is, taken=taken)
     plan_old_names(plan, renamed, live)
     return plan

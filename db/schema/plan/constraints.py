@@ -10,6 +10,8 @@ from db.schema.shape import Constraint, Index, Kind, Schema, Table
 
 _REFERRED = re.compile(r" REFERENCES \S+?\((?P<columns>[^)]*)\)")
 
+_DEFERRED = re.compile(r"((?: NOT)? DEFERRABLE.*)?$")
+
 
 class ConstraintPlanner:
     """Adds to a plan what one table needs. `taken` are names of constraints and indexes that are there."""
@@ -22,7 +24,7 @@ class ConstraintPlanner:
         self._taken = taken
         self._alter = f"ALTER TABLE public.{quoted(ours.name)}"
 
-    def plan(self, live: Schema) -> None:
+    def plan(self, live: Schema, known: Collection[str]) -> None:
         """Every constraint of ours, then what is there beside them."""
         for constraint in self._ours.constraints:
             if constraint.kind is Kind.PRIMARY_KEY:
@@ -37,6 +39,7 @@ class ConstraintPlanner:
             else:
                 self._plan_rule(constraint)
         self._plan_beside_ours()
+        self._plan_unknown_references(live, known)
 
     def _plan_primary_key(self, ours: Constraint) -> None:
         found = next((one for one in self._there.constraints if one.kind is Kind.PRIMARY_KEY), None)
@@ -174,6 +177,26 @@ class ConstraintPlanner:
                 )
             elif one.kind is Kind.CHECK or (one.kind is Kind.UNIQUE and not self._ours.find_key(one.columns)):
                 self._plan.kept.append(f"{self._ours.name} keeps a rule that ours has not: {one.definition}")
+
+    def _plan_unknown_references(self, live: Schema, known: Collection[str]) -> None:
+        """A reference of a column that ours does not know keeps no row of ours from being removed."""
+        for one in self._there.constraints:
+            if one.refers_to not in known or set(one.columns) <= self._ours.columns.keys():
+                continue
+            words = f"{self._ours.name} ({', '.join(one.columns)}) refers to {one.refers_to}"
+            if "ON DELETE" not in one.definition:
+                had_to_be = not any(self._there.columns[name].nullable for name in one.columns)
+                deed = "CASCADE" if had_to_be else "SET NULL"
+                rule = _DEFERRED.sub(rf" ON DELETE {deed}\1", one.definition, count=1)
+                name = quoted(one.name)
+                self._plan.now(
+                    f"{words}: on delete {deed.lower()} (ours does not know it)",
+                    f"{self._alter} DROP CONSTRAINT {name}, ADD CONSTRAINT {name} {rule} NOT VALID",
+                )
+            elif one.valid:
+                continue
+            if not self._has_orphans(one, live, words):
+                self._validate(one)
 
     def _call(self, ours: Constraint, there: Constraint) -> None:
         """Under our name, by which later migrations find it."""

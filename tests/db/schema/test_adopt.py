@@ -14,7 +14,7 @@ from core.errors import Conflict, Misconfigured, Transient
 from core.local_stack.programs import find_postgres
 from db import migrations, videos
 from db.engine import Database
-from db.leads import found
+from db.leads import clients, found
 from db.schema.facts import Facts
 from db.schema.names import COLUMNS, TABLES, list_renamed
 from db.schema.read import connected, read_schema
@@ -232,6 +232,22 @@ def test_a_key_that_others_refer_to_stays(made, adopting):
     run(url, "CREATE TABLE visits (place text REFERENCES business_leads (place_id))")
     assert any("other tables refer to it" in words for words in adopting(url).run().kept)
     assert ask(url, "SELECT count(*) FROM pg_constraint WHERE conname = 'business_leads_place_id_key'") == 1
+    assert adopting(url).run().is_empty
+
+
+def test_what_only_the_old_database_knows_keeps_no_row_from_being_removed(made, adopting):
+    url = made("replit", rows=20)
+    run(
+        url,
+        "ALTER TABLE messages ADD client_id int REFERENCES leads_clients (id) DEFERRABLE INITIALLY DEFERRED",
+        "UPDATE messages SET client_id = 7",
+    )
+    adopting(url).run()
+    with Database(url, connections=1) as database, database.tenant("user_000007") as session:
+        clients.delete_client(session, 7)
+    # What had to name a client goes with it, what may name one stays.
+    assert ask(url, "SELECT count(*) FROM competitor_changes") == 19
+    assert ask(url, "SELECT count(*) FROM messages WHERE client_id IS NULL") == 20
     assert adopting(url).run().is_empty
 
 
