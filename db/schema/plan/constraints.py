@@ -25,7 +25,7 @@ class ConstraintPlanner:
         self._alter = f"ALTER TABLE public.{quoted(ours.name)}"
 
     def plan(self, live: Schema, known: Collection[str]) -> None:
-        """Every constraint of ours, then what is there beside them."""
+        """Every constraint of ours, then what is there beside them. `known` are the tables that ours has."""
         for constraint in self._ours.constraints:
             if constraint.kind is Kind.PRIMARY_KEY:
                 self._plan_primary_key(constraint)
