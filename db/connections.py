@@ -93,9 +93,42 @@ def seal_anew(session: Session, ring: KeyRing, connection_id: int, of: Table = c
     return len(older)
 
 
-def end_connection(session: Session, connection_id: int, of: Table = cloud_connections) -> None:
-    """The account no longer lets us in: until it is connected again, nothing of it is looked at."""
+def keep_renewed(
+    session: Session,
+    ring: KeyRing,
+    connection_id: int,
+    tokens: tuple[str, str | None],
+    *,
+    asked_with: str,
+    expires_at: datetime | None,
+    of: Table = cloud_connections,
+) -> bool:
+    """Use the tokens that came for the refresh token `asked_with`; one that was held to be over lets us in again.
+
+    False, and nothing is done, where the account has other tokens by now, or none: it was connected again or given up meanwhile.
+    """
+    if not _still_has(session, ring, connection_id, asked_with, of):
+        return False
+    update_row(session, of, connection_id, {"is_active": True})
+    keep_tokens(session, ring, connection_id, *tokens, expires_at=expires_at, of=of)
+    return True
+
+
+def end_connection(session: Session, ring: KeyRing, connection_id: int, *, refused: str | None, of: Table) -> bool:
+    """The account no longer lets us in: until it is connected again, nothing of it is looked at.
+
+    False, and nothing is done, where its refresh token is another by now than the one that was `refused`.
+    """
+    if not _still_has(session, ring, connection_id, refused, of):
+        return False
     update_row(session, of, connection_id, {"is_active": False})
+    return True
+
+
+def _still_has(session: Session, ring: KeyRing, connection_id: int, refresh_token: str | None, of: Table) -> bool:
+    # Whoever else writes tokens waits until this transaction ends. The sealed text says nothing: it changes when keys are.
+    row = session.execute(select(of).where(of.c.id == connection_id).with_for_update()).mappings().one_or_none()
+    return row is not None and _open(ring, row, "refresh_token", of) == refresh_token
 
 
 def connect(

@@ -47,7 +47,7 @@ BOUNDED: Mapping[str, str] = MappingProxyType(
         "jobs.weights": "one for each owner at most",
         "jobs.company_invitations": "one for each address and company",
         "jobs.operators": "made by operator admins; go with their user",
-        "jobs.token_leases": "given back when a token was renewed; one for each connection at most",
+        "jobs.token_leases": "given back when a token was renewed, or left by one who died; one for each connection at most",
         "jobs.api_keys": "made by their owners; revoked ones tell what a key was",
     }
 )

@@ -32,6 +32,9 @@ class Tokens:
         self._access = store.table(f"{service}.access_tokens")
         self._refresh = store.table(f"{service}.refresh_tokens")
         self._codes = store.table(f"{service}.codes")
+        self._rules = store.table(
+            f"{service}.rules"
+        )  # {"rotation": {}}: a refresh token opens once, and comes with the next one
         self._lifetime_seconds = lifetime_seconds
 
     def grant(self, account: str, scopes: tuple[str, ...], *, lifetime_seconds: int | None = None) -> Record:
@@ -85,6 +88,9 @@ class Tokens:
                 kept = self._refresh.get(form.get("refresh_token", ""))
                 if kept is None:
                     raise _refused("invalid_grant", "refresh token is unknown or revoked")
+                if "rotation" in self._rules:
+                    del self._refresh[form["refresh_token"]]
+                    return self.grant(kept["account"], tuple(kept["scopes"]))
                 return self._issue(kept["account"], tuple(kept["scopes"]), None)
             case other:
                 raise _refused("unsupported_grant_type", f"grant_type {other!r}")
