@@ -21,6 +21,7 @@ from core.settings import SandboxMode
 
 _log = get_logger(__name__)
 _PROCESSES = 1024  # threads count; where user namespaces are older than Linux 5.14, so do the user's other ones
+_WATCHED_SECONDS = 0.25  # more between two looks is the machine that stood still, not the child
 _PASSING = frozenset({errno.EAGAIN, errno.ENOMEM, errno.ENOSPC, errno.EMFILE, errno.ENFILE})
 
 
@@ -118,14 +119,18 @@ def _launched(plan: Plan, on_line: Callable[[str], None] | None) -> Child:
 
 def _watch(child: Child, limits: Limits, check: Callable[[], None]) -> str | None:
     """Return when the child is gone, or with the reason why it has to be ended. An error ends it before it goes on."""
-    deadline = time.monotonic() + limits.deadline_seconds
+    looked_at = time.monotonic()
+    deadline, silent_seconds = looked_at + limits.deadline_seconds, 0.0
     try:
         while child.pump():
             check()
-            if time.monotonic() >= deadline:
+            now = time.monotonic()
+            if now >= deadline:
                 return "deadline"
-            if time.monotonic() - child.lines.last_line_at >= limits.stall_seconds:
+            silent_seconds = min(now - child.lines.last_line_at, silent_seconds + min(now - looked_at, _WATCHED_SECONDS))
+            if silent_seconds >= limits.stall_seconds:
                 return "stall"
+            looked_at = now
     except BaseException:
         child.end()
         raise
