@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from functools import cache, partial
 from pathlib import Path
 
-from fastapi import Depends, FastAPI, params
+from fastapi import Depends, FastAPI, Request
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
@@ -91,7 +91,13 @@ def create_app(database: Database, storage: Storage, settings: Settings) -> Fast
     app.router.routes.extend(_routes())
     if settings.local_mode:
         app.add_api_route("/sign-in", auth.sign_in, methods=["GET"], include_in_schema=False)
-    _add_description(app, [] if settings.local_mode else [Depends(auth.get_user)])
+    app.add_api_route(
+        "/openapi.json",
+        _get_description,
+        methods=["GET"],
+        include_in_schema=False,
+        dependencies=[] if settings.local_mode else [Depends(auth.get_user)],
+    )
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "dashboard" / "static"), name="static")
     return app
 
@@ -170,9 +176,6 @@ def _operation_id(route: APIRoute) -> str:
     return route.name
 
 
-def _add_description(app: FastAPI, dependencies: list[params.Depends]) -> None:
-    def get_description() -> JSONResponse:
-        """Every route."""
-        return JSONResponse(app.openapi())
-
-    app.add_api_route("/openapi.json", get_description, methods=["GET"], include_in_schema=False, dependencies=dependencies)
+def _get_description(request: Request) -> JSONResponse:
+    """Every route."""
+    return JSONResponse(request.app.openapi())

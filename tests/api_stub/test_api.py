@@ -1,9 +1,12 @@
+import gc
 import json
+import weakref
 from uuid import UUID
 
 import pytest
 from fastapi.testclient import TestClient
 
+from api_stub.app import create_app
 from db import jobs, users
 from db.engine import Database
 from tests.api_stub.conftest import is_problem
@@ -133,3 +136,12 @@ def test_health_tells_degraded_without_workers_and_metrics_count(client: TestCli
     ready = client.get("/readyz")
     assert (ready.status_code, ready.json()["status"]) == (200, "degraded")
     assert 'askstephen_steps{queue="io",status="queued"} 1.0' in client.get("/metrics").text
+
+
+def test_an_application_that_nobody_holds_is_let_go(database, storage, config):
+    with TestClient(create_app(database, storage, config), base_url="http://127.0.0.1:8000") as client:
+        assert client.get("/livez").status_code == 200
+    left = weakref.ref(client.app)
+    del client
+    gc.collect()
+    assert left() is None
