@@ -143,7 +143,7 @@ def check_that_no_route_meets_what_it_does_not_know(adopted: Adopted) -> dict[st
         statuses[one.name] = answer.status_code
         if answer.status_code in {500, 502, 504} or (one.path.startswith("/v1") and WITHOUT_ZONE.search(answer.text)):
             wrong.append((one.name, answer.status_code, answer.text[:300]))
-    assert wrong == []
+    assert wrong == [], wrong
     return statuses
 
 

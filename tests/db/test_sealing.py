@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,21 @@ def test_every_token_opens_with_the_newest_key_alone(database, owner, accounts):
     assert count(database, "v1:new:%") == count(database, "%") == 502
     assert opened(database, owner, AFTER, accounts) == before
     assert seal_tokens(database, TURNED).tokens == 0
+
+
+def test_a_row_that_is_sealed_anew_was_not_changed_and_one_that_is_renewed_was(database, owner, accounts):
+    with database.tenant(owner) as session:
+        renewed = accounts[0][1]
+        statement = text(
+            "SELECT id, updated_at FROM cloud_connections UNION ALL SELECT -id, updated_at FROM user_social_accounts"
+        )
+        before = set(session.execute(statement))
+    assert seal_tokens(database, TURNED).tokens == 502
+    with database.tenant(owner) as session:
+        assert set(session.execute(statement)) == before
+        connections.keep_tokens(session, TURNED, renewed, "access", "refresh", expires_at=datetime.now(UTC))
+    with database.tenant(owner) as session:
+        assert {row.id for row in set(session.execute(statement)) ^ before} == {renewed}
 
 
 def test_a_kill_in_the_middle_loses_no_token_and_the_next_run_does_the_rest(database, database_url, owner, accounts):
