@@ -40,13 +40,13 @@ class Rescue:
         self._interrupted = False
 
     def tick(self) -> None:
-        """Requeue what expired, and stop what is past its limits of time. Called every second or so."""
+        """Requeue what expired or whose worker died, and stop what is past its limits of time. Called every second or so."""
         try:
             with self._database.jobs() as session:  # of its own: both lock jobs
                 late = jobs.stop_late_jobs(session)
             with self._database.jobs() as session:
+                rescued = jobs.rescue(session, believes_leases=self._may_judge())
                 session.execute(text("DELETE FROM jobs.workers WHERE seen_at < now() - interval '1 minute'"))
-                rescued = jobs.rescue(session) if self._may_judge() else 0
         except SQLAlchemyError as error:
             self._interrupted = True
             _log.warning("rescue.interrupted", error=type(error).__name__)

@@ -26,7 +26,8 @@ def main() -> None:
     config = settings()
     configure_log(form=config.log_format, level=config.log_level)
     queues = options.queues.split(",")
-    process, alone = Process(config, queues=queues, threads=options.threads), Alone()
+    process = Process(config, queues=queues, threads=options.threads)
+    alone = Alone(on_loss=process.tell_loss)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: process.stop.set())
     broker = HintBroker(config.redis_url.get_secret_value(), room=options.threads)

@@ -1,7 +1,8 @@
 """`python -m workers.alone PARENT LINE`: runs steps that lost their worker, one after the other, with nothing beside them.
 
 Whatever kills that process was doing it alone: a second loss is the step's own, and not that of a neighbour. Each step is claimed when it
-is its turn, so that those behind it are not lost with it. Hints come as lines over the socket LINE; each is answered with a byte.
+is its turn, so that those behind it are not lost with it. Hints come as lines over the socket LINE; each is answered with a byte, and so
+is the start.
 """
 
 import contextlib
@@ -11,13 +12,14 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from uuid import UUID
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from core.hints import HintText, read_hint, write_hint
 from core.log import configure_log, get_logger
+from core.reaping import Reaped, wait_for
 from core.sandbox.kernel import die_with_parent
 from core.settings import settings
 from workers.process import Process
@@ -36,71 +38,110 @@ class _Child:
             command = [sys.executable, "-m", "workers.alone", str(os.getpid()), str(theirs.fileno())]
             self.process = subprocess.Popen(command, pass_fds=[theirs.fileno()])
 
+    def begins(self) -> bool:
+        """Returns True when it is ready, False when it is gone."""
+        return self._answers()
+
     def run(self, hint: str) -> bool:
         """Returns True when its steps have ended, False when the process is gone."""
         try:
             self._line.sendall(f"{hint}\n".encode())
+        except ConnectionError:
+            return False
+        return self._answers()
+
+    def _answers(self) -> bool:
+        try:
             return bool(self._line.recv(1))
         except ConnectionError:
             return False
 
-    def end(self) -> int:
-        """Wait for its end. Returns its status."""
+    def end(self) -> Reaped:
+        """Wait for its end."""
         self._line.close()
-        return self.process.wait()
+        return wait_for(self.process)
 
 
 class Alone:
-    """The processes that one worker started for such steps; each occupies the thread that waits for it."""
+    """The processes that one worker started for such steps; each occupies the thread that waits for it.
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._running: dict[str, _Child | None] = {}  # by their hints; None while it starts
+    One starts at a time: after a kill as many suspects come at once as there are threads, most of them are short, and eight processes
+    that start together take as long as the last of eight in a row.
+    """
+
+    def __init__(self, *, on_loss: Callable[[Reaped], object] = lambda _: None) -> None:
+        self._on_loss = on_loss
+        self._changed = threading.Condition()
+        self._taken: set[UUID] = set()
+        self._children: set[_Child] = set()
         self._idle: list[_Child] = []
-        self._stopping = False
+        self._starting = self._stopping = False
 
     def run(self, step_ids: Sequence[UUID]) -> None:
         """Returns when the steps have ended, or their process is gone: the rest is hinted again."""
-        hint = write_hint(step_ids)
-        with self._lock:
-            if self._stopping or hint in self._running:  # it starts so slowly on a loaded host that it was hinted again
-                return
-            self._running[hint] = None
+        with self._changed:
+            new = [step_id for step_id in step_ids if step_id not in self._taken]  # what waits here may be hinted again
+            self._taken.update(new)
         try:
-            status = self._run(hint)
+            if new:
+                self._run(new)
         finally:
-            with self._lock:
-                del self._running[hint]
-        if status:
-            _log.warning("alone.lost", status=status, steps=[str(step_id) for step_id in step_ids])
+            with self._changed:
+                self._taken.difference_update(new)
 
-    def _run(self, hint: str) -> int:
-        """Run it in a process that is idle, else in a new one. Returns the status of one that was lost, else 0."""
-        while True:
-            with self._lock:
-                if self._stopping:
-                    return 0
-                used = bool(self._idle)
-                child = self._running[hint] = self._idle.pop() if used else _Child()
-            if child.run(hint):
-                with self._lock:
-                    self._idle.append(child)
-                return 0
-            status = child.end()
-            if status or not used:  # else it had ended for want of work just then
-                return status
+    def _run(self, step_ids: Sequence[UUID]) -> None:
+        while (child := self._take()) is not None:
+            if child.run(write_hint(step_ids)):
+                self._put_back(child)
+                return
+            if self._bury(child, step_ids).code:  # else it had ended for want of work just then
+                return
+
+    def _take(self) -> _Child | None:
+        """One that is idle, as soon as there is one; None when nothing is to begin any more."""
+        with self._changed:
+            while not self._idle and self._starting and not self._stopping:
+                self._changed.wait()
+            if self._stopping:
+                return None
+            if self._idle:
+                return self._idle.pop()
+            self._starting = True
+            child = _Child()
+            self._children.add(child)
+        ready = child.begins()
+        with self._changed:
+            self._starting = False
+            self._changed.notify_all()
+        if not ready:
+            self._bury(child, ())
+        return child if ready else None
+
+    def _put_back(self, child: _Child) -> None:
+        with self._changed:
+            self._idle.append(child)
+            self._changed.notify()
+
+    def _bury(self, child: _Child, step_ids: Sequence[UUID]) -> Reaped:
+        reaped = child.end()
+        with self._changed:
+            self._children.discard(child)
+        if reaped.code:
+            _log.warning("alone.lost", status=reaped.code, steps=[str(step_id) for step_id in step_ids])
+            self._on_loss(reaped)
+        return reaped
 
     def stop(self) -> None:
         """Start nothing new, and tell what runs to give its step back."""
-        with self._lock:
+        with self._changed:
             self._stopping = True
-            for child in (*self._running.values(), *self._idle):
-                if child:
-                    child.process.terminate()
+            self._changed.notify_all()
+            for child in self._children:
+                child.process.terminate()
 
     def running(self) -> bool:
         """Tell whether a step is left."""
-        return bool(self._running)
+        return bool(self._taken)
 
 
 def main(parent: int, line: socket.socket) -> None:
@@ -119,6 +160,7 @@ def main(parent: int, line: socket.socket) -> None:
         line.settimeout(_IDLE_SECONDS)
         try:
             with contextlib.suppress(TimeoutError, ConnectionError), line.makefile() as hints:
+                line.sendall(b".")
                 for hint in hints:
                     _run_steps(process.runner, read_hint(hint.strip()))
                     line.sendall(b".")

@@ -11,9 +11,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from core.ids import new_id
 from core.log import get_logger
 from core.nudge import Nudge
+from core.reaping import Reaped
 from core.sandbox.run import Sandbox
 from core.settings import Settings
 from core.storage import open_storage
+from db import jobs
 from db.engine import Database
 from pipelines.base import find_pipelines, settle
 from workers.lease import Keeper
@@ -54,6 +56,14 @@ class Process:
             lease=lease,
             on_deaf=self.stop.set,
         )
+
+    def tell_loss(self, reaped: Reaped) -> None:
+        """Note that a process which this one started is gone. Where that cannot be told, its lease expires."""
+        try:
+            with self.database.jobs() as session:
+                jobs.record_death(session, host=self.runner.room.host, reaped=reaped)
+        except SQLAlchemyError as error:
+            _log.warning("alone.loss_not_told", error=type(error).__name__)
 
     def shut_down(self, *, others_run: Callable[[], bool] = lambda: False) -> None:
         """Give back what was not begun, wait for the grace time for what runs, and end the process."""

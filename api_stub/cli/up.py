@@ -4,9 +4,11 @@ import argparse
 import os
 import socket
 import sys
+from functools import partial
 from pathlib import Path
 
 from api_stub.cli import ROOT
+from api_stub.cli.deaths import tell_death
 from api_stub.cli.sample import take_sample
 from core.errors import Misconfigured
 from core.local_stack.runner import Runner, read_procfile
@@ -44,7 +46,11 @@ def up(options: argparse.Namespace) -> int:
         # Workers give themselves that long; the runner waits a little longer than they do.
         grace = Settings().grace_seconds + 5
         return Runner(
-            servers, processes, grace_seconds=grace, say=lambda words: print(words, file=sys.stderr, flush=True)
+            servers,
+            processes,
+            grace_seconds=grace,
+            say=lambda words: print(words, file=sys.stderr, flush=True),
+            on_death=partial(tell_death, url),
         ).run()
 
 

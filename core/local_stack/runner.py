@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from core.local_stack.servers import Program, Servers, kill_session
+from core.reaping import Reaped, reap
 
 MAX_DEATHS, DEATHS_WINDOW_SECONDS = 5, 60.0
 _LONGEST_BACKOFF_SECONDS = 5.0
@@ -45,8 +46,15 @@ class Runner:
     """Keeps servers and processes running until a signal, or until one of them dies too often."""
 
     def __init__(
-        self, servers: Servers, processes: Iterable[Program], *, grace_seconds: float, say: Callable[[str], None]
+        self,
+        servers: Servers,
+        processes: Iterable[Program],
+        *,
+        grace_seconds: float,
+        say: Callable[[str], None],
+        on_death: Callable[[Reaped], object] = lambda _: None,  # of a process, not of a server; what it does must not take long
     ) -> None:
+        self._on_death = on_death
         self._servers = [_Kept(program, servers.running[program.name]) for program in servers.programs]
         self._running = servers.running
         self._processes = [_Kept(program, None) for program in processes]
@@ -67,7 +75,7 @@ class Runner:
         while True:
             now = time.monotonic()
             for kept in (*self._servers, *self._processes):
-                if kept.process is not None and kept.process.poll() is not None and self._buried(kept, now):
+                if kept.process is not None and (reaped := reap(kept.process)) and self._buried(kept, reaped, now):
                     return 1
                 if kept.process is None and now >= kept.start_at:
                     self._begin(kept)
@@ -81,9 +89,11 @@ class Runner:
         if any(kept is server for server in self._servers):
             self._running[kept.program.name] = kept.process
 
-    def _buried(self, kept: _Kept, now: float) -> bool:
+    def _buried(self, kept: _Kept, reaped: Reaped, now: float) -> bool:
         """Note a death; True when there were too many."""
-        name, code = kept.program.name, kept.process.returncode if kept.process else 0
+        name, code = kept.program.name, reaped.code
+        if any(kept is process for process in self._processes):
+            self._on_death(reaped)
         kept.process = None
         kept.deaths.append(now)
         if kept.restarts_too_often():

@@ -36,8 +36,9 @@ from db.jobs.effects import Effect, EffectStatus, intend, intend_again, list_eff
 from db.jobs.ends import Rows, Success, cancel_step, fail, holds, put_back, release, retry_later, succeed
 from db.jobs.headroom import HAS_ROOM, Free, Needs, find_shortage, reserve
 from db.jobs.insert import insert_job, insert_jobs
-from db.jobs.leases import Renewal, insert_log_line, list_needed_claims, list_running_claims, renew, rescue, save_checkpoint
+from db.jobs.leases import Renewal, insert_log_line, list_needed_claims, list_running_claims, renew, save_checkpoint
 from db.jobs.limits import Limit, Limits, list_limits, list_weights, read_limits, set_limit, set_weight
+from db.jobs.losses import record_death, rescue
 from db.jobs.operate import delete_jobs, request_cancel, retry
 from db.jobs.pauses import NOT_PAUSED, Pause, list_pauses, pause, resume
 from db.jobs.poison import has_killed, quarantine
@@ -123,6 +124,7 @@ __all__ = [
     "put_back",
     "quarantine",
     "read_limits",
+    "record_death",
     "record_failure",
     "refund",
     "release",

@@ -1,4 +1,4 @@
-"""Leases: renewed by the worker that holds them, judged by the scheduler."""
+"""Leases, renewed by the worker that holds them."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -11,11 +11,8 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql.expression import bindparam
 from sqlalchemy.types import Uuid
 
-from db.jobs.ends import insert_attempt
-from db.jobs.machine import advance, lock
-from db.jobs.words import STATUS_OF_NAMED, Claim, Status
+from db.jobs.words import STATUS_OF_NAMED, Claim
 
-DEATHS_BEFORE_QUARANTINE = 2
 _RENEW = text(f"""
 UPDATE jobs.job_steps s SET lease_until = now() + :lease, progress = coalesce(c.progress, s.progress),
     progress_message = coalesce(c.message, s.progress_message)
@@ -76,42 +73,6 @@ def insert_log_line(session: Session, held: Claim, message: str, *, level: str) 
     """Write a line of the job's log, which holds 2000 lines of 2000 characters; what is more is dropped, and said so once."""
     params = {"job_id": held.job_id, "step": held.step, "level": level, "message": message[:_LONGEST_LINE]}
     session.execute(_LOG, {**params, "most": _MOST_LINES})
-
-
-def rescue(session: Session) -> int:
-    """Requeue steps whose lease expired; quarantine those that lost their worker once too often. Returns how many."""
-    expired = session.execute(
-        text("SELECT DISTINCT job_id FROM jobs.job_steps WHERE status = 'running' AND lease_until < now() LIMIT 200")
-    ).scalars()
-    return sum(_rescue_job(session, job_id) for job_id in sorted(expired))
-
-
-def _rescue_job(session: Session, job_id: UUID) -> int:
-    lock(session, job_id)
-    dead = session.execute(
-        text("""
-        SELECT id, deaths FROM jobs.job_steps WHERE job_id = :job_id AND status = 'running' AND lease_until < now()
-        ORDER BY id FOR UPDATE
-        """),
-        {"job_id": job_id},
-    ).all()
-    for step_id, deaths in dead:
-        insert_attempt(session, step_id, "expired", "its worker was lost")
-        last = deaths + 1 >= DEATHS_BEFORE_QUARANTINE
-        session.execute(
-            text("""
-            UPDATE jobs.job_steps SET status = :status, deaths = deaths + 1, claim_id = NULL, lease_until = NULL,
-                available_at = now(), finished_at = CASE WHEN :last THEN now() END,
-                error = CASE WHEN :last THEN 'its worker was lost twice while it ran' END,
-                error_class = CASE WHEN :last THEN 'WorkerLost' END,
-                error_group = CASE WHEN :last THEN 'its worker was lost twice while it ran' END
-            WHERE id = :id
-            """),
-            {"status": Status.QUARANTINED if last else Status.QUEUED, "last": last, "id": step_id},
-        )
-    if dead:
-        advance(session, job_id)
-    return len(dead)
 
 
 def list_running_claims(session: Session, claims: Collection[UUID]) -> set[UUID]:

@@ -1,5 +1,7 @@
 """Contents that kill the children which read them: two deaths on the same one, of whatever jobs, are its own fault."""
 
+from uuid import UUID
+
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
@@ -8,10 +10,9 @@ from db.jobs.machine import advance
 from db.jobs.words import Claim, Evidence
 
 _DIED = text("SELECT 1 FROM jobs.job_attempts WHERE evidence ? 'content' AND evidence->>'content' = :content LIMIT 1")
-# An optional step stands in nobody's way.
-_QUARANTINE = text("""
+_BURY = text("""
 UPDATE jobs.job_steps SET status = CASE WHEN optional THEN 'failed' ELSE 'quarantined' END, finished_at = now(), lease_until = NULL,
-    result = NULL, error = :error, error_class = 'Poison', error_group = jobs.error_group(:error)
+    result = NULL, error = :error, error_class = :error_class, error_group = jobs.error_group(:error)
 WHERE id = :step_id
 """)
 # For operators: the jobs may be of other owners.
@@ -27,7 +28,12 @@ def has_killed(session: Session, content: str) -> bool:
 
 
 def quarantine(session: Session, held: Claim, *, error: str, evidence: Evidence) -> None:
-    """End the step until a person has looked: what it reads has killed twice. An optional one fails."""
+    """End the step until a person has looked: what it reads has killed twice."""
     insert_attempt(session, held.step_id, "failed", error, evidence)
-    session.execute(_QUARANTINE, {"step_id": held.step_id, "error": error})
+    bury(session, held.step_id, error=error, error_class="Poison")
     advance(session, held.job_id)
+
+
+def bury(session: Session, step_id: UUID, *, error: str, error_class: str) -> None:
+    """Quarantine the step, whatever killed. An optional one fails instead: it stands in nobody's way, and is not tried again either."""
+    session.execute(_BURY, {"step_id": step_id, "error": error, "error_class": error_class})

@@ -9,7 +9,7 @@ from uuid import UUID
 
 DEFAULT_PRIORITY = 2
 # Of a row `w` of workers. One unseen for some beats takes nothing.
-WORKER_LIVES = "w.seen_at > now() - interval '5 seconds'"
+WORKER_LIVES = "(w.seen_at > now() - interval '5 seconds' AND w.death IS NULL)"
 # The status of a step `s` that is found by its id. Named plainly, it lets the planner take the indexes of what runs or may run, which it
 # believes to be nearly empty: it read them whole for every step of a group.
 STATUS_OF_NAMED = "(s.status || '')"

@@ -220,7 +220,9 @@ def test_what_kills_its_worker_is_quarantined_and_what_ran_beside_it_ends_well(u
         )
     wait_until(lambda: up.job(poison)["finished_at"] is not None, seconds=60)
     assert up.job(poison)["status"] == "quarantined"
-    assert [attempt["outcome"] for attempt in up.job(poison)["attempts"]] == ["expired", "expired"]
+    attempts = up.job(poison)["attempts"]
+    assert [(attempt["outcome"], attempt["evidence"]["signal"]) for attempt in attempts] == 2 * [("expired", "SIGKILL")]
+    assert all(attempt["evidence"]["peak_memory_bytes"] > 1 << 20 for attempt in attempts)
     assert {up.ends_well(job_id)["steps"][0]["deaths"] for job_id in beside} == {1}, "they ran beside it, and then alone"
     assert deaths_of(up.home, "worker") == 1, "the second time it died in a process of its own"
 

@@ -18,7 +18,7 @@ from core.errors import Conflict
 from db import jobs, users
 from db.engine import Database
 from db.jobs import NewStep, OnConflict, Renewal, Rows, Success
-from db.jobs.leases import DEATHS_BEFORE_QUARANTINE
+from db.jobs.losses import DEATHS_BEFORE_QUARANTINE
 from tests.db.job_model import STARTS, Job, Row
 from tests.db.job_oracle import Compared, Held, Waiting
 from tests.properties import effort
@@ -275,7 +275,8 @@ class Machine(Compared):
             held.row.end("queued", kept_as="expired")
             held.row.give_back("queued", due=True)
             if held.row.deaths == DEATHS_BEFORE_QUARANTINE:
-                held.row.end("quarantined", error="its worker was lost twice while it ran")
+                buried = "failed" if held.row.step.optional else "quarantined"
+                held.row.end(buried, error="its worker was lost twice while it ran")
         for held in lost:
             held.job.settle()
 

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from uuid import uuid4
 import pytest
 
 from core.hints import write_hint
+from core.reaping import Reaped
 from workers.alone import Alone
 
 
@@ -40,6 +42,7 @@ def started(tmp_path: Path, *, parent: int) -> Iterator[tuple[subprocess.Popen[s
 
 def test_while_the_database_is_away_it_says_so_and_takes_the_next_hint(tmp_path: Path):
     with started(tmp_path, parent=os.getpid()) as (child, line):
+        assert line.recv(1) == b"."
         for _ in range(2):
             line.sendall(f"{write_hint([uuid4()])}\n".encode())
             assert line.recv(1) == b"."
@@ -64,6 +67,28 @@ def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Alone]:
     alone.stop()
     for child in alone._idle:
         child.end()
+
+
+def test_of_suspects_that_come_at_once_the_second_takes_the_process_of_the_first(alone: Alone):
+    threads = [threading.Thread(target=alone.run, args=([uuid4()],)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert len(alone._children) < len(threads)
+    assert set(alone._idle) == alone._children
+    assert not alone.running()
+
+
+def test_how_a_process_that_was_lost_ended_is_told(alone: Alone):
+    told: list[Reaped] = []
+    alone._on_loss = told.append
+    alone.run([uuid4()])
+    [child] = alone._idle
+    child.process.kill()
+    alone.run([uuid4()])
+    assert [(one.process, one.code) for one in told] == [(child.process.pid, -signal.SIGKILL)]
+    assert told[0].peak_memory_bytes > 1 << 20
 
 
 def test_one_process_after_the_other_is_not_started_where_one_is_idle(alone: Alone):

@@ -1,0 +1,70 @@
+"""Workers that are gone, and what becomes of the steps that they had."""
+
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Session
+from sqlalchemy.sql.expression import bindparam
+
+from core.reaping import Reaped
+from db.jobs.ends import insert_attempt
+from db.jobs.machine import advance, lock
+from db.jobs.poison import bury
+from db.jobs.words import Status
+
+DEATHS_BEFORE_QUARANTINE = 2
+_ERROR = "its worker was lost twice while it ran"
+
+
+_DIED = text("""
+UPDATE jobs.workers SET death = :death
+WHERE id = (SELECT id FROM jobs.workers WHERE host = :host AND process = :process AND death IS NULL ORDER BY started_at DESC LIMIT 1)
+RETURNING 1
+""").bindparams(bindparam("death", type_=JSONB))
+
+
+def record_death(session: Session, *, host: str, reaped: Reaped) -> bool:
+    """Note that this process is gone: what it ran is given back at the next look. False when it had said goodbye, or never beat."""
+    told = {"host": host, "process": reaped.process, "death": reaped.evidence()}
+    return session.execute(_DIED, told).first() is not None
+
+
+# A worker of which a death is known is gone for certain; of one whose lease expired it is believed.
+_LOST = """
+s.status = 'running' AND ((:believes_leases AND s.lease_until < now())
+    OR s.worker_id IN (SELECT w.id FROM jobs.workers w WHERE w.death IS NOT NULL))
+"""
+_LOST_JOBS = text(f"SELECT DISTINCT s.job_id FROM jobs.job_steps s WHERE {_LOST} LIMIT 200")  # noqa: S608  (a constant)
+_LOST_STEPS = text(f"""
+SELECT s.id, s.deaths, (SELECT w.death FROM jobs.workers w WHERE w.id = s.worker_id) AS death
+FROM jobs.job_steps s WHERE s.job_id = :job_id AND {_LOST} ORDER BY s.id FOR UPDATE
+""")  # noqa: S608  (a constant)
+_AGAIN = text("""
+UPDATE jobs.job_steps SET status = :queued, deaths = deaths + 1, claim_id = NULL, lease_until = NULL, available_at = now() WHERE id = :id
+""")
+_LAST = text("UPDATE jobs.job_steps SET deaths = deaths + 1, claim_id = NULL, available_at = now() WHERE id = :id")
+
+
+def rescue(session: Session, *, believes_leases: bool = True) -> int:
+    """Requeue steps whose worker is gone; bury those that lost theirs once too often. Returns how many.
+
+    Without `believes_leases` only those whose worker is known to have died.
+    """
+    lost = session.execute(_LOST_JOBS, {"believes_leases": believes_leases}).scalars()
+    return sum(_rescue_job(session, job_id, believes_leases=believes_leases) for job_id in sorted(lost))
+
+
+def _rescue_job(session: Session, job_id: UUID, *, believes_leases: bool) -> int:
+    lock(session, job_id)
+    dead = session.execute(_LOST_STEPS, {"job_id": job_id, "believes_leases": believes_leases}).all()
+    for step_id, deaths, death in dead:
+        insert_attempt(session, step_id, "expired", "its worker was lost", death or {})
+        if deaths + 1 >= DEATHS_BEFORE_QUARANTINE:
+            session.execute(_LAST, {"id": step_id})
+            bury(session, step_id, error=_ERROR, error_class="WorkerLost")
+        else:
+            session.execute(_AGAIN, {"queued": Status.QUEUED, "id": step_id})
+    if dead:
+        advance(session, job_id)
+    return len(dead)
