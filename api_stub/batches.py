@@ -30,6 +30,8 @@ class NewHook(BaseModel):
 class NewBatch(NewWork):
     """One pipeline, and the arguments of each of its jobs."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"pipeline": "self_check", "args": [{"mebibytes": 1}]}]})
+
     args: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=_MOST_JOBS)]
     then: NewHook | None = None
 

@@ -13,6 +13,7 @@ _JOB = ("job_id", "id")
 # What an operation's answer names: the parameter of other paths that takes it, and where in the answer it stands.
 NAMES: Mapping[str, tuple[str, str]] = {
     "post_job": _JOB,
+    "get_job": _JOB,
     "sync_now": _JOB,
     "read_competitor_now": _JOB,
     "post_video_from_url": _JOB,
@@ -47,11 +48,53 @@ def describe(app: FastAPI) -> dict[str, Any]:
         for path, item in document["paths"].items():
             for operation in item.values():
                 _link(document["paths"], path, operation)
-        for schema in document["components"]["schemas"].values():
-            if "pipeline" in schema.get("properties", {}) and "args" in schema["properties"]:
-                schema["properties"]["pipeline"]["enum"] = sorted(find_pipelines())
+                for parameter in operation.get("parameters", []):
+                    _leave_out_null(parameter["schema"])
+        _tell_pipelines(document["components"]["schemas"])
         app.openapi_schema = document
     return app.openapi_schema
+
+
+def _leave_out_null(schema: dict[str, Any]) -> None:
+    """A path, a query and a header can leave a value out, and cannot say null."""
+    choices = schema.get("anyOf", [])
+    if {"type": "null"} in choices:
+        rest = [choice for choice in choices if choice != {"type": "null"}]
+        if len(rest) == 1:
+            schema.update(rest[0])
+            del schema["anyOf"]
+        else:
+            schema["anyOf"] = rest
+
+
+def _tell_pipelines(schemas: dict[str, Any]) -> None:
+    """Wherever a body names a pipeline and its arguments, say which arguments each of them takes."""
+    asking = [
+        each for each in schemas.values() if {"pipeline", "args"} <= each.get("properties", {}).keys() and _is_closed(each)
+    ]
+    for name, pipeline in sorted(find_pipelines().items()):
+        args = pipeline.adapter.json_schema(ref_template=f"#/components/schemas/{name}.{{model}}")
+        schemas |= {f"{name}.{model}": schema for model, schema in args.pop("$defs", {}).items()}
+        schemas[f"{name}.args"] = {**args, "additionalProperties": False}
+        for schema in asking:
+            schema.setdefault("oneOf", []).append(_choice(schema, name, needs_args="required" in args))
+    for schema in asking:
+        schema["properties"]["args"].pop("additionalProperties", None)
+
+
+def _is_closed(schema: Mapping[str, Any]) -> bool:
+    return schema.get("additionalProperties") is False
+
+
+def _choice(schema: Mapping[str, Any], name: str, *, needs_args: bool) -> dict[str, Any]:
+    args: dict[str, Any] = {"$ref": f"#/components/schemas/{name}.args"}
+    if schema["properties"]["args"]["type"] == "array":
+        args = {"items": args}
+    return {
+        "title": name,
+        "properties": {"pipeline": {"const": name}, "args": args},
+        "required": ["pipeline", *(["args"] if needs_args else [])],
+    }
 
 
 def _link(paths: Mapping[str, Any], path: str, operation: dict[str, Any]) -> None:
@@ -66,7 +109,7 @@ def _link(paths: Mapping[str, Any], path: str, operation: dict[str, Any]) -> Non
         other: {"operationId": other, "parameters": {parameter: f"$response.body#/{where}"}}
         for other in sorted(_taking(paths, parameter, within=path if parameter == "row_id" else ""))
     }
-    if (parameter, where) == _JOB:
+    if (parameter, where) == _JOB and answer is operation["responses"].get("202"):
         answer["headers"] = {**_LOCATION, **_AFTER}
         answer["content"] = {"application/json": _NAMES_A_JOB}
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Body, Header, Query
 from fastapi.encoders import jsonable_encoder
 from fastapi.responses import JSONResponse, Response
-from pydantic import Field
+from pydantic import ConfigDict, Field
 from sqlalchemy.orm import Session
 
 from api_stub.auth import DatabaseHere, User
@@ -47,6 +47,8 @@ def _with_why(database: Database, shown: dict[str, Any]) -> dict[str, Any]:
 
 class NewJob(NewWork):
     """What to run."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"pipeline": "self_check", "args": {"mebibytes": 1}}]})
 
     args: Annotated[dict[str, Any], Field(default_factory=dict)]
 

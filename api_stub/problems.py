@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -19,6 +20,7 @@ from core.errors import AskStephenError, Conflict, DiskFull, Forbidden, Invalid,
 from core.log import get_logger
 
 _log = get_logger(__name__)
+_METHOD = HTTPStatus.METHOD_NOT_ALLOWED
 _STATUS: tuple[tuple[type[AskStephenError], int], ...] = (
     (NotFound, 404),
     (Conflict, 409),
@@ -82,8 +84,10 @@ def _known(_request: Request, error: Exception) -> Problem:
     return _INTERNAL
 
 
-def _malformed(_request: Request, error: Exception) -> Problem:
+def _malformed(request: Request, error: Exception) -> Problem:
     found = error.errors() if isinstance(error, RequestValidationError) else []
+    if any(item["loc"][0] == "path" for item in found) and request.method not in (known := _methods(request)):
+        return _not_allowed(known)
     words = "; ".join(f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in found)
     return Problem(422, "Invalid", words)
 
@@ -91,20 +95,25 @@ def _malformed(_request: Request, error: Exception) -> Problem:
 def _http(request: Request, error: Exception) -> Problem:
     if not isinstance(error, HTTPException):
         return _known(request, error)
-    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        error.headers = {**(error.headers or {}), "Allow": _methods(request)}
+    if error.status_code == _METHOD:
+        return _not_allowed(_methods(request) - {request.method}, error.detail, error.headers or {})
     title = next((known.phrase for known in HTTPStatus if known == error.status_code), error.detail)
     detail = f"there is nothing at {request.url.path}" if error.detail == HTTPStatus.NOT_FOUND.phrase else error.detail
     return Problem(error.status_code, title, detail, error.headers or {})
 
 
-def _methods(request: Request) -> str:
-    """All that this path knows: each of its methods is a route, and the framework tells the first one's only."""
-    found: set[str] = set()
-    for route in iter_route_contexts(request.app.routes):
-        if route.path_regex.match(request.url.path):
-            found |= set(route.methods or ())
-    return ", ".join(sorted(found))
+def _not_allowed(methods: set[str], detail: str = _METHOD.phrase, headers: Mapping[str, str] = MappingProxyType({})) -> Problem:
+    return Problem(_METHOD, _METHOD.phrase, detail, {**headers, "Allow": ", ".join(sorted(methods))})
+
+
+def _methods(request: Request) -> set[str]:
+    """All that this path knows: each of its methods is a route, and the framework tells the first one's only.
+
+    Of routes that match, those that leave least of the path open: `/v1/competitors/changes` is no competitor.
+    """
+    matching = [route for route in iter_route_contexts(request.app.routes) if route.path_regex.match(request.url.path)]
+    fewest = min((route.path_regex.groups for route in matching), default=0)
+    return {method for route in matching if route.path_regex.groups == fewest for method in route.methods or ()}
 
 
 def _unstorable(_request: Request, error: Exception) -> Problem:

@@ -5,14 +5,31 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from api_stub.auth import DatabaseHere, User
 from db import schedules
+from db.schedule_rules import BOUNDS, PARTS
 from db.schedules import CatchUp, Overlap
 from pipelines import schedules as firing
 
 router = APIRouter(prefix="/v1/schedules", tags=["schedules"])
+
+
+def _rule_schema() -> dict[str, Any]:
+    """A rule as `db.schedule_rules` takes it."""
+    numbers = {name: {"type": "integer", "minimum": low, "maximum": high} for name, (low, high) in BOUNDS.items()}
+    forms = [
+        {
+            "type": "object",
+            "properties": {"kind": {"const": kind}, **{name: numbers[name] for name in (*sorted(parts), "hour", "minute")}},
+            "required": ["kind", *sorted(parts)],
+            "additionalProperties": False,
+        }
+        for kind, choices in PARTS.items()
+        for parts in choices
+    ]
+    return {"title": "Rule", "oneOf": forms, "examples": [{"kind": "weekly", "weekday": 1, "hour": 9}]}
 
 
 class NewSchedule(BaseModel):
@@ -22,7 +39,7 @@ class NewSchedule(BaseModel):
 
     pipeline: Annotated[str, Field(min_length=1, max_length=100)]
     args: dict[str, Any] = Field(default_factory=dict)
-    rule: Annotated[dict[str, int | str], Field(max_length=8, examples=[{"kind": "weekly", "weekday": 1, "hour": 9}])]
+    rule: Annotated[dict[str, int | str], Field(max_length=8), WithJsonSchema(_rule_schema())]
     zone: Annotated[str, Field(max_length=100)] = "America/New_York"
     overlap: Overlap = Overlap.SKIP
     catch_up: CatchUp = CatchUp.LAST

@@ -31,8 +31,19 @@ from pipelines.providers.base import check_file_name
 VERSION = "1.0.0"
 _EXTENSIONS = "creation,creation-with-upload,expiration,termination,checksum"
 _HASHES = ("sha1", "sha256")
+_OVERRIDDEN = ("PATCH", "HEAD", "DELETE")
 _BYTES = "application/offset+octet-stream"
 _KEEP_EVERY_BYTES = 32 << 20  # at most so much is sent again after a kill
+
+
+def _require_method(request: Request) -> None:
+    """POST means nothing to an upload unless it stands for another method."""
+    if request.method == "POST" and "upload_id" in request.path_params and _overriding(request) not in _OVERRIDDEN:
+        raise HTTPException(405, f"send X-HTTP-Method-Override: {', '.join(_OVERRIDDEN)}")
+
+
+def _overriding(request: Request) -> str | None:
+    return request.headers.get("x-http-method-override")
 
 
 def _require_version(request: Request) -> None:
@@ -41,7 +52,9 @@ def _require_version(request: Request) -> None:
         raise HTTPException(412, f"send Tus-Resumable: {VERSION}", {"Tus-Version": VERSION})
 
 
-router = APIRouter(prefix="/files", tags=["resumable uploads"], dependencies=[Depends(_require_version)])
+router = APIRouter(
+    prefix="/files", tags=["resumable uploads"], dependencies=[Depends(_require_method), Depends(_require_version)]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,15 +207,13 @@ async def override_method(
     upload_id: UUID, request: Request, here: UploadsHere, upload_offset: Annotated[int, Header(ge=0)] = 0
 ) -> Response:
     """PATCH, HEAD and DELETE for clients that cannot send them: X-HTTP-Method-Override names the method."""
-    match request.headers.get("x-http-method-override"):
+    match _overriding(request):
         case "PATCH":
             return await patch_upload(upload_id, request, here, upload_offset)
         case "DELETE":
             return await run_in_threadpool(delete_upload, upload_id, here)
-        case "HEAD":
-            return await run_in_threadpool(get_upload_offset, upload_id, here)
         case _:
-            raise HTTPException(405, "send X-HTTP-Method-Override: PATCH, HEAD or DELETE", {"Allow": "HEAD, PATCH, DELETE"})
+            return await run_in_threadpool(get_upload_offset, upload_id, here)
 
 
 async def _append(request: Request, here: _Uploads, upload_id: UUID, offset: int) -> None:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Response
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_config
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, WithJsonSchema, with_config
 from pydantic.alias_generators import to_camel
 from sqlalchemy import RowMapping
 from sqlalchemy.orm import Session
@@ -99,6 +99,7 @@ class _Changes(TypedDict, total=False):
 
 
 _CHANGES = TypeAdapter(_Changes)
+_Wanted = Annotated[dict[str, Any], Body(), WithJsonSchema({**_CHANGES.json_schema(), "title": "VideoChanges"})]
 
 
 def show(session: Session, rows: Sequence[RowMapping]) -> list[Video]:
@@ -140,7 +141,7 @@ def get_video_status(video_id: Id, user: User, database: DatabaseHere) -> dict[s
 
 
 @router.patch("/{video_id}")
-def patch_video(video_id: Id, wanted: Annotated[dict[str, Any], Body()], user: User, database: DatabaseHere) -> Video:
+def patch_video(video_id: Id, wanted: _Wanted, user: User, database: DatabaseHere) -> Video:
     """Change what an owner may change. A field that stays as it is may be sent too: clients send back what they got."""
     with database.tenant(user) as session:
         shown = show_one(session, video_id).model_dump(mode="json")

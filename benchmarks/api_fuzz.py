@@ -28,6 +28,8 @@ from db import api_keys, migrations, users
 from db.engine import Database
 
 GOOD = {200, 201, 202, 204}
+_FIRST_SERVER_ERROR = 500
+WALK = ("POST /v1/jobs", "GET /v1/jobs/{job_id}", "POST /v1/jobs/{job_id}/cancel")
 STREAMS = r"/events$"
 SLOW = r"|^/ops/schema$|ai-coach$"
 ALL = "examples,coverage,fuzzing,stateful"
@@ -62,18 +64,21 @@ def fuzz(
 
 
 def read_report(report: Path) -> dict[str, Any]:
-    """How many cases, of how many operations; those that a link led to and that went well; what failed: by check, with the operations."""
+    """How many cases, of how many operations; where links led and it went well; what failed: by check, with the operations."""
     cases, operations, failures, opinions = 0, set(), defaultdict(set), Counter()
     followed: Counter[str] = Counter()
+    walked, server_errors = 0, 0
     with report.open() as lines:
         for line in lines:
             recorder = json.loads(line).get("ScenarioFinished", {}).get("recorder", {})
             cases += len(recorder.get("interactions", {}))
             operations.update(case["value"]["path"] for case in recorder.get("cases", {}).values())
             for case_id, case in recorder.get("cases", {}).items():
-                answer = recorder.get("interactions", {}).get(case_id, {}).get("response") or {}
-                if case.get("is_transition_applied") and answer.get("status_code") in GOOD:
-                    followed[f"{case['value']['method']} {case['value']['path']}"] += 1
+                status = _status(recorder, case_id)
+                server_errors += status >= _FIRST_SERVER_ERROR
+                if case.get("is_transition_applied") and status in GOOD:
+                    followed[_name(case)] += 1
+                    walked += _walk(recorder, case_id) == WALK
             for case_id, checks in recorder.get("checks", {}).items():
                 for check in checks:
                     if check["status"] == "success":
@@ -86,10 +91,34 @@ def read_report(report: Path) -> dict[str, Any]:
     return {
         "cases": cases,
         "paths": len(operations),
+        "server_errors": server_errors,
+        "links_followed": followed.total(),
+        "jobs_cancelled": followed[WALK[-1]],
+        "jobs_posted_read_and_cancelled": walked,
         "followed": dict(sorted(followed.items())),
         "failures": {name: sorted(where) for name, where in sorted(failures.items())},
         "opinions": dict(opinions),
     }
+
+
+def _walk(recorder: Mapping[str, Any], case_id: str | None) -> tuple[str, ...]:
+    """The requests that went well and led here, link by link."""
+    steps: list[str] = []
+    while case_id is not None and _status(recorder, case_id) in GOOD:
+        case = recorder["cases"][case_id]
+        steps.insert(0, _name(case))
+        case_id = case.get("parent_id")
+    return tuple(steps)
+
+
+def _name(case: Mapping[str, Any]) -> str:
+    return f"{case['value']['method']} {case['value']['path']}"
+
+
+def _status(recorder: Mapping[str, Any], case_id: str) -> int:
+    """What was answered; 0 where nothing was."""
+    answer = recorder.get("interactions", {}).get(case_id, {}).get("response") or {}
+    return int(answer.get("status_code", 0))
 
 
 def main(arguments: list[str]) -> int:

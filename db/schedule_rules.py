@@ -49,8 +49,8 @@ class Rule:
 
     def __post_init__(self) -> None:
         given = {name for name in BOUNDS if getattr(self, name) is not None}
-        if given - {"hour", "minute"} not in _PARTS[self.kind]:
-            one_of = " or ".join(", ".join(sorted(parts)) for parts in _PARTS[self.kind])
+        if given - {"hour", "minute"} not in PARTS[self.kind]:
+            one_of = " or ".join(", ".join(sorted(parts)) for parts in PARTS[self.kind])
             raise Invalid(f"a rule of kind {self.kind} needs {one_of}, and no other")
         for name in given | {"hour", "minute"}:
             low, high = BOUNDS[name]
@@ -63,7 +63,8 @@ class Rule:
         return {field.name: value for field in fields(self) if (value := getattr(self, field.name)) is not None}
 
 
-_PARTS = {
+# What each kind needs beside the hour and the minute: one of these.
+PARTS = {
     RuleKind.INTERVAL: ({"days"}, {"minutes"}),
     RuleKind.WEEKLY: ({"weekday"},),
     RuleKind.MONTHLY: ({"day"},),

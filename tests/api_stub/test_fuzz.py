@@ -24,7 +24,17 @@ def test_nothing_that_is_sent_brings_the_api_to_an_answer_that_it_does_not_decla
     assert linked["cases"] > 10
 
 
-def test_a_refused_method_is_told_all_that_the_path_knows(served: Served):
-    answer = served.client.put("/v1/conversations/1")
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PUT", "/v1/conversations/1", "DELETE, GET, PATCH"),
+        ("DELETE", "/v1/connections/google_drive/start", "POST"),
+        ("DELETE", "/v1/competitors/changes", "GET"),
+        ("GET", "/v1/videos/from-url", "POST"),
+        ("POST", "/files/019a0000-0000-7000-8000-000000000000", "DELETE, HEAD, OPTIONS, PATCH"),
+    ],
+)
+def test_a_refused_method_is_told_all_that_the_path_knows(served: Served, method: str, path: str, allowed: str):
+    answer = served.client.request(method, path)
     assert answer.status_code == 405
-    assert answer.headers["allow"] == "DELETE, GET, PATCH"
+    assert answer.headers["allow"] == allowed
