@@ -28,6 +28,7 @@ from pipelines.steps.compete import GRAVE
 def main() -> int:
     parser = argparse.ArgumentParser(prog="bench competitors", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--quick", action="store_true", help="no less is read: it takes half a minute")
     parser.add_argument(
         "--show", action="store_true", help="list what is wrong: false alerts with what they say, and what is missed"
     )
