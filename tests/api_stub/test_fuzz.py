@@ -38,3 +38,11 @@ def test_a_refused_method_is_told_all_that_the_path_knows(served: Served, method
     answer = served.client.request(method, path)
     assert answer.status_code == 405
     assert answer.headers["allow"] == allowed
+
+
+def test_bodies_of_which_the_product_knows_the_fields_are_described_closed(served: Served):
+    described = served.client.get("/openapi.json").json()
+    body = described["paths"]["/api/videos/{video_id}"]["patch"]["requestBody"]["content"]["application/json"]["schema"]
+    assert body["properties"]
+    assert body["additionalProperties"] is False
+    assert described["components"]["schemas"]["self_check.args"]["additionalProperties"] is False
