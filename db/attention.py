@@ -108,7 +108,8 @@ def _of_failures(groups: Sequence[Group]) -> Iterator[Item]:
     news = [group for group in groups if group.last_at > datetime.now(group.last_at.tzinfo) - _NEWS]
     for group in sorted(news, key=lambda one: -one.count)[:_MOST_GROUPS]:
         where = f"{group.step} of {group.pipeline}" if group.step else group.pipeline
-        yield Item("failed", f"{group.count} times {where}: {group.message}", f"/failures/{group.id}", group.last_at)
+        often = "1 time" if group.count == 1 else f"{group.count} times"
+        yield Item("failed", f"{often} {where}: {group.message}", f"/failures/{group.id}", group.last_at)
     if len(news) > _MOST_GROUPS:
         more = len(news) - _MOST_GROUPS
         yield Item("failed", f"{more} more {'kind' if more == 1 else 'kinds'} of failures within a day", "/failures")
