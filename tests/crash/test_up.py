@@ -53,8 +53,9 @@ class Up:
         with self.database.jobs() as session:
             return [row["message"] for row in status.list_log(session, job_id)]
 
-    def is_counting(self, job_id: UUID, lines: int = 5) -> bool:
-        return len(self.log(job_id)) >= lines
+    def is_counting(self, job_id: UUID, to: int = 5) -> bool:
+        """Whether it has kept that number: the line of the next one is written after the checkpoint of this one."""
+        return len(self.log(job_id)) > to
 
     def worker_process(self, queue: str) -> int:
         with self.database.jobs() as session:
