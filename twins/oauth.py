@@ -32,9 +32,8 @@ class Tokens:
         self._access = store.table(f"{service}.access_tokens")
         self._refresh = store.table(f"{service}.refresh_tokens")
         self._codes = store.table(f"{service}.codes")
-        self._rules = store.table(
-            f"{service}.rules"
-        )  # {"rotation": {}}: a refresh token opens once, and comes with the next one
+        # {"rotation": {}}: a refresh token opens once, and comes with the next one.
+        self._rules = store.table(f"{service}.rules")
         self._lifetime_seconds = lifetime_seconds
 
     def grant(self, account: str, scopes: tuple[str, ...], *, lifetime_seconds: int | None = None) -> Record:

@@ -14,11 +14,9 @@ _PATIENCE_SECONDS = 30.0  # by then the leases have expired
 _AGAIN_SECONDS = 0.5
 
 
-def tell_death(url: str, reaped: Reaped) -> threading.Thread:
+def tell_death(url: str, reaped: Reaped) -> None:
     """Returns at once. A database that is away is waited for."""
-    thread = threading.Thread(target=_tell, args=(url, reaped), name="death", daemon=True)
-    thread.start()
-    return thread
+    threading.Thread(target=_tell, args=(url, reaped), name="death", daemon=True).start()
 
 
 def _tell(url: str, reaped: Reaped) -> None:

@@ -11,12 +11,9 @@ from core.reaping import Reaped
 from db.jobs.ends import insert_attempt
 from db.jobs.machine import advance, lock
 from db.jobs.poison import bury
-from db.jobs.words import Status
 
 DEATHS_BEFORE_QUARANTINE = 2
 _ERROR = "its worker was lost twice while it ran"
-
-
 _DIED = text("""
 UPDATE jobs.workers SET death = :death
 WHERE id = (SELECT id FROM jobs.workers WHERE host = :host AND process = :process AND death IS NULL ORDER BY started_at DESC LIMIT 1)
@@ -40,10 +37,11 @@ _LOST_STEPS = text(f"""
 SELECT s.id, s.deaths, (SELECT w.death FROM jobs.workers w WHERE w.id = s.worker_id) AS death
 FROM jobs.job_steps s WHERE s.job_id = :job_id AND {_LOST} ORDER BY s.id FOR UPDATE
 """)  # noqa: S608  (a constant)
-_AGAIN = text("""
-UPDATE jobs.job_steps SET status = :queued, deaths = deaths + 1, claim_id = NULL, lease_until = NULL, available_at = now() WHERE id = :id
+_LOSE = text("""
+UPDATE jobs.job_steps SET status = CASE WHEN :is_last THEN status ELSE 'queued' END, deaths = deaths + 1, claim_id = NULL,
+    lease_until = NULL, available_at = now()
+WHERE id = :id
 """)
-_LAST = text("UPDATE jobs.job_steps SET deaths = deaths + 1, claim_id = NULL, available_at = now() WHERE id = :id")
 
 
 def rescue(session: Session, *, believes_leases: bool = True) -> int:
@@ -60,11 +58,10 @@ def _rescue_job(session: Session, job_id: UUID, *, believes_leases: bool) -> int
     dead = session.execute(_LOST_STEPS, {"job_id": job_id, "believes_leases": believes_leases}).all()
     for step_id, deaths, death in dead:
         insert_attempt(session, step_id, "expired", "its worker was lost", death or {})
-        if deaths + 1 >= DEATHS_BEFORE_QUARANTINE:
-            session.execute(_LAST, {"id": step_id})
+        is_last = deaths + 1 >= DEATHS_BEFORE_QUARANTINE
+        session.execute(_LOSE, {"is_last": is_last, "id": step_id})
+        if is_last:
             bury(session, step_id, error=_ERROR, error_class="WorkerLost")
-        else:
-            session.execute(_AGAIN, {"queued": Status.QUEUED, "id": step_id})
     if dead:
         advance(session, job_id)
     return len(dead)
