@@ -19,7 +19,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -147,12 +147,18 @@ def take(trial: Trial, server: str) -> None:
     trial.found["routes"] = walked(trial)
 
 
+def begun(command: Command, sign: str, meanwhile: Callable[[Command, str], None] | None = None) -> threading.Thread:
+    """It runs, and has come to where the database shows `sign`, or has ended."""
+    runs = threading.Thread(target=command.run, args=(meanwhile,))
+    runs.start()
+    wait_until(lambda: asked(command.url, sign) or not runs.is_alive())
+    return runs
+
+
 def killed_in_the_change(trial: Trial, url: str) -> None:
     command = Command(url, trial.home)
     with holding(url, "videos IN ACCESS SHARE MODE"):
-        runs = threading.Thread(target=command.run)
-        runs.start()
-        wait_until(lambda: asked(url, _WAITS) or not runs.is_alive())
+        runs = begun(command, _WAITS)
         trial.check(runs.is_alive(), "killed in the change: it was in the midst of it")
         command.kill()
         runs.join()
@@ -186,9 +192,7 @@ def killed_while_an_index_is_built(trial: Trial, url: str) -> None:
             if line.startswith("Changed"):
                 held.enter_context(holding(url, "messages IN ROW EXCLUSIVE MODE"))
 
-        runs = threading.Thread(target=command.run, args=(hold,))
-        runs.start()
-        wait_until(lambda: asked(url, _BUILDS) or not runs.is_alive())
+        runs = begun(command, _BUILDS, hold)
         trial.check(runs.is_alive(), "killed while an index is built: it was in the midst of it")
         command.kill()
         runs.join()
@@ -201,9 +205,7 @@ def killed_while_an_index_is_built(trial: Trial, url: str) -> None:
 def beside_a_lock(trial: Trial, url: str) -> None:
     command = Command(url, trial.home)
     with holding(url, "videos IN ACCESS SHARE MODE"):
-        runs = threading.Thread(target=command.run)
-        runs.start()
-        wait_until(lambda: asked(url, _WAITS) or not runs.is_alive())
+        runs = begun(command, _WAITS)
         time.sleep(_LOCK_SECONDS)
         trial.check(runs.is_alive(), f"it waits for a lock that another session holds for {_LOCK_SECONDS:.0f} s more")
     runs.join()
