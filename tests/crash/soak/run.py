@@ -54,6 +54,7 @@ def soak(plan: Plan) -> dict[str, Any]:
         _wait_for_scratch(stage)
         left = oracle.read(stage)
         broken = oracle.violations(left, load.accepted, set(quarantined), faults.done) | oracle.leftovers(stage, left)
+        broken["invariants"] = _invariants(stage)
         broken["quarantined without two losses"] = [str(job_id) for job_id, explained in quarantined.items() if not explained]
         _tell_evidence(stage, broken)
         recovered = list(oracle.recoveries(left, faults.done))
@@ -104,6 +105,13 @@ def _wait_for_scratch(stage: Stage) -> None:
     """A worker looks for what killed attempts left every two leases."""
     deadline = time.monotonic() + 4 * stage.lease_seconds + 2
     wait_until(lambda: not stage.scratch() or time.monotonic() > deadline, seconds=_LONGEST_SECONDS)
+
+
+def _invariants(stage: Stage) -> list[str]:
+    """What the platform's own audit found while it all happened, and what it would find now."""
+    with stage.database.jobs() as session:
+        counted = [f"{invariant}: found {times} times" for invariant, times in jobs.count_violations(session).items() if times]
+        return counted + [f"{one.invariant} {one.job_id}: {one.detail}" for one in jobs.find_violations(session)]
 
 
 def _release(stage: Stage, quarantined: dict) -> None:
