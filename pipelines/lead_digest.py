@@ -8,9 +8,10 @@ from pipelines.steps.tell import tell_new_leads
 
 @dataclass(frozen=True, slots=True)
 class LeadDigest:
-    """A search that has ended."""
+    """A search, and the leads that one answer to it brought for the first time."""
 
     search_id: int
+    lead_ids: tuple[int, ...]
 
 
 PIPELINE = Pipeline("lead_digest", LeadDigest, (tell_new_leads,))

@@ -138,12 +138,12 @@ def absorb(ctx: Context) -> object:
         searches.complete_search(session, search_id, kept, note=collected.get("note"))
         new = [one["leadId"] for one in kept if one["isNew"]]
         result |= {"leads": len(kept), "new": len(new)}
-        if new and ctx.args["search_id"] is None:  # nobody waits for it
+        if new and (ctx.args["late"] or ctx.args["search_id"] is None):  # nobody waits for it
             # A job of its own: a way to tell that is away must not hold the search, nor the schedule's next one.
             enqueue(
                 session,
                 "lead_digest",
-                {"search_id": search_id},
+                {"search_id": search_id, "lead_ids": new},
                 owner_id=ctx.held.owner_id,
                 subject=clients.subject(search["client_id"]),
             )

@@ -1,18 +1,18 @@
 """Tells users what is new: the leads that a search found, and what changed at a competitor."""
 
-from collections.abc import Mapping
-from typing import Any
+from pydantic.alias_generators import to_camel
+from sqlalchemy import RowMapping
 
 from core.settings import settings
 from db import competitors, people
 from db.base.competitors import Severity
-from db.leads import clients, searches
+from db.leads import clients, found, searches
 from pipelines.base import step
 from pipelines.context import Context
 from pipelines.providers.messages import Message, get_channel
 
 _MOST_TOLD = 25
-_LEAD_TOLD = ("leadId", "title", "businessType", "partnershipScore", "phone", "website", "address", "city")
+_LEAD_TOLD = ("title", "business_type", "partnership_score", "phone", "website", "address", "city")
 
 
 def tell(ctx: Context, message: Message) -> object:
@@ -31,30 +31,33 @@ def tell(ctx: Context, message: Message) -> object:
 
 @step(queue="io", max_attempts=8)
 def tell_new_leads(ctx: Context) -> object:
-    """Tell what a search found that was not there before; nothing where there is nothing."""
+    """Tell what an answer to a search brought that was not there before; nothing where all of it is removed since."""
+    lead_ids = ctx.args["lead_ids"]
     with ctx.read() as session:
         search = searches.get_search(session, ctx.args["search_id"])
         client = clients.get_client(session, search["client_id"])
+        # Not the search's results: a later answer may have replaced them.
+        new = found.list_by_ids(session, lead_ids)
         address = people.list_emails(session, [ctx.held.owner_id]).get(ctx.held.owner_id)
-    new = [result for result in search["results"] or () if result.get("isNew")]
     if not new:
         return {"told": 0}
-    new.sort(key=lambda lead: -(lead.get("partnershipScore") or 0))
+    new.sort(key=lambda lead: -(lead["partnership_score"] or 0))
     subject = f"{len(new)} new lead{'s' * (len(new) > 1)} for {client['name']}"
     lines = [f"Searched for {search['keyword']} near {search['geo']}. Not seen before, the most promising first:", ""]
     lines += [_line(lead) for lead in new[:_MOST_TOLD]]
     lines += [f"and {len(new) - _MOST_TOLD} more"] * (len(new) > _MOST_TOLD)
-    leads = [{name: lead.get(name) for name in _LEAD_TOLD} for lead in new[:_MOST_TOLD]]
+    leads = [{"leadId": lead["id"], **{to_camel(name): lead[name] for name in _LEAD_TOLD}} for lead in new[:_MOST_TOLD]]
     data = {"clientId": client["id"], "searchId": search["id"], "newLeads": len(new), "leads": leads}
-    told = tell(ctx, Message(f"leads-{search['id']}", "leads.found", ctx.held.owner_id, address, subject, _text(lines), data))
+    # A lead is new once: its id tells this answer's message from those of the other answers to the search.
+    message_id = f"leads-{search['id']}-{min(lead_ids)}"
+    told = tell(ctx, Message(message_id, "leads.found", ctx.held.owner_id, address, subject, _text(lines), data))
     return {"told": len(new), "message": told}
 
 
-def _line(lead: Mapping[str, Any]) -> str:
+def _line(lead: RowMapping) -> str:
     known = [str(lead[name]) for name in ("phone", "website", "address", "city") if lead.get(name)]
-    return (
-        f"- {lead['title']} ({lead['businessType'].replace('_', ' ')}, {lead['partnershipScore']} of 100): {', '.join(known)}"
-    )
+    kind, score = (lead["business_type"] or "lead").replace("_", " "), lead["partnership_score"]
+    return f"- {lead['title']} ({kind}, {score} of 100): {', '.join(known)}"
 
 
 @step(queue="io", max_attempts=8)

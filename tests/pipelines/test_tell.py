@@ -20,7 +20,7 @@ from db import competitors
 from db.base.competitors import Severity, SnapshotSource
 from db.competitors import Change, Reading
 from db.engine import Database
-from db.leads import clients, searches
+from db.leads import clients, found, searches
 from pipelines import lead_digest
 from pipelines.competitor_alert import PIPELINE as ALERT
 from pipelines.lead_search import PIPELINE as SEARCH
@@ -160,14 +160,15 @@ def test_who_asks_for_a_search_looks_at_it_himself(database: Database, owner: st
         assert_enqueued(session, "lead_digest", count=0)
 
 
-def test_two_jobs_about_one_search_are_one_message(
+def test_two_jobs_about_the_same_leads_are_one_message(
     database: Database, owner: str, client: int, worker: Worker, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ):
-    search_id = ended_search(database, owner, client)
+    digest = ended_search(database, owner, client)
     by_webhook(receiver, monkeypatch)
     for _ in range(2):
-        told = worker.perform(lead_digest.PIPELINE, {"search_id": search_id}, owner_id=owner)["tell_new_leads"]
-    assert told == {"told": 1, "message": {"by": "webhook", "id": f"leads-{search_id}"}}
+        told = worker.perform(lead_digest.PIPELINE, digest, owner_id=owner)["tell_new_leads"]
+    message_id = f"leads-{digest.search_id}-{digest.lead_ids[0]}"
+    assert told == {"told": 1, "message": {"by": "webhook", "id": message_id}}
     ((headers, body),) = receiver.posted
     signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
     expected = base64.b64encode(hmac.digest(b"k" * 32, signed, hashlib.sha256)).decode()
@@ -187,15 +188,12 @@ def test_what_may_have_come_is_sent_again_under_the_same_id(receiver: Receiver):
     assert [headers["webhook-id"] for headers, _ in receiver.posted] == ["leads-7", "leads-7"]
 
 
-def ended_search(database: Database, owner: str, client: int) -> int:
-    results = [
-        {"title": "Ada's", "leadId": 1, "isNew": True, "businessType": "partner", "partnershipScore": 71},
-        {"title": "Known", "leadId": 2, "isNew": False, "businessType": "partner", "partnershipScore": 80},
-    ]
+def ended_search(database: Database, owner: str, client: int) -> lead_digest.LeadDigest:
     with database.tenant(owner) as session:
-        row = searches.insert_search(session, client, user_id=owner, keyword="plumber", geo="Springfield")
-        searches.complete_search(session, row["id"], results)
-        return int(row["id"])
+        search = searches.insert_search(session, client, user_id=owner, keyword="plumber", geo="Springfield")["id"]
+        lead = {"title": "Ada's", "business_type": "partner", "partnership_score": 71}
+        new = found.keep_found(session, client, [lead], user_id=owner, search_id=search)
+    return lead_digest.LeadDigest(search, tuple(new))
 
 
 def by_webhook(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,7 +208,7 @@ def test_a_webhook_that_refuses_fails_the_digest_and_tells_no_secret(
     by_webhook(receiver, monkeypatch)
     receiver.answers = [(410, {})]
     with pytest.raises(NotSucceeded) as failed:
-        worker.perform(lead_digest.PIPELINE, {"search_id": ended_search(database, owner, client)}, owner_id=owner)
+        worker.perform(lead_digest.PIPELINE, ended_search(database, owner, client), owner_id=owner)
     assert "410" in str(failed.value)
     assert "hush" not in str(failed.value)
 

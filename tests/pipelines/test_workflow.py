@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 from uuid import uuid4
 
 import httpx
@@ -30,6 +31,7 @@ from testkit import Worker
 from tests.api_stub.conftest import serve
 from tests.conftest import wait_until
 from tests.contract.route import CALLBACK_SECRET
+from tests.pipelines.test_tell import outbox
 from twins.running import Twins
 
 OURS = {"name": "Our Plumbers", "address": "1 Mill Lane", "keyword": "plumber", "city": "Springfield", "state": "IL"}
@@ -44,13 +46,16 @@ FOUND = [
 
 
 @pytest.fixture
-def app(database: Database, storage: FolderStorage, twins: Twins, monkeypatch: pytest.MonkeyPatch) -> Iterator[FastAPI]:
+def app(
+    database: Database, storage: FolderStorage, twins: Twins, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[FastAPI]:
     """The product with a workflow."""
     for name, value in {
         "PUBLIC_URL": "http://127.0.0.1:9",
         "LEADS_WEBHOOK_URL": ADDRESS,
         "LEADS_WEBHOOK_SECRET": CALLBACK_SECRET,
         "GUARD_ALLOWED": "workflow.twin.example",
+        "ASKSTEPHEN_HOME": str(tmp_path),
     }.items():
         monkeypatch.setenv(name, value)
     twins.put("workflow", "secret", {"key": CALLBACK_SECRET})
@@ -226,6 +231,22 @@ def test_the_same_message_again_changes_nothing_and_another_one_replaces_the_res
     assert not asked.worker.list_due()
     assert asked.row()["total_found"] == 1
     assert len(asked.leads()) == 2
+
+
+def test_each_answer_to_a_scheduled_search_is_told_with_what_it_brought_and_once(asked: Asked, tmp_path: Path):
+    with asked.worker.database.tenant(asked.owner) as session:
+        enqueue(session, "lead_search", {"client_id": asked.client_id}, owner_id=asked.owner)
+    asked.run()
+    with asked.worker.database.tenant(asked.owner) as session:
+        asked.id = searches.list_searches(session, asked.client_id)[0]["id"]
+    more = [*FOUND, {"title": "Cy's Gutters"}]
+    for message_id, results in {"one": FOUND[:1], "two": FOUND, "three": more, "four": FOUND}.items():
+        for _ in range(2):
+            asked.call({"results": results}, message_id=message_id)
+            asked.run()
+    mails = [mail.get_content() for mail in outbox(tmp_path)]
+    told = sorted([name for name in ("Bright Sparks", "Al's Pipes", "Cy's Gutters") if name in mail] for mail in mails)
+    assert told == [["Al's Pipes"], ["Bright Sparks"], ["Cy's Gutters"]]
 
 
 def test_only_who_holds_the_secret_is_heard_and_only_as_he_wrote_it(asked: Asked):
