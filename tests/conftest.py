@@ -32,6 +32,14 @@ hypothesis.settings.register_profile("thorough", max_examples=2000)  # pytest --
 _connect = socket.socket.connect
 
 
+def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
+    """Between the dots, what failed is named at once and not only at the end."""
+    if not report.failed:
+        return None
+    category = "failed" if report.when == "call" else "error"
+    return category, f"\n{category}: {report.nodeid}\n", category.upper()
+
+
 @pytest.fixture(autouse=True)
 def _loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
     def connect(self: socket.socket, address: object) -> None:
@@ -72,7 +80,7 @@ def cloned(stack: Servers) -> Iterator[str]:
     """The URL of a migrated database, which is gone afterwards."""
     name = f"t{uuid4().hex}"
     with psycopg.connect(admin_url(stack), autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name} TEMPLATE askstephen STRATEGY WAL_LOG")
+        admin.execute(f"CREATE DATABASE {name} TEMPLATE askstephen STRATEGY FILE_COPY")
         yield stack.environment["DATABASE_URL"].replace("@/askstephen", f"@/{name}")
         admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
