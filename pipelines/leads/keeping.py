@@ -63,7 +63,11 @@ def keep(session: Session, search: RowMapping, listings: Iterable[Listing], *, p
                 "isNew": match is None,
                 "changed": changed,
                 "reasons": reasons,
+                "couldBe": [],
             }
+        if match is not None:
+            could_be = results[lead_id]["couldBe"]
+            could_be += [other for other in match.could_be if other not in could_be]
     return list(results.values())
 
 

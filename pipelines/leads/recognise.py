@@ -8,17 +8,19 @@ from difflib import SequenceMatcher
 from pipelines.leads.normalise import Card, same_phone
 
 THRESHOLD = 5.0  # set by hand, as the weights are, before anything was measured: benchmarks/leads.py
+_MARGIN = 1.0  # by less, one that is surer is chosen and the other told
 _MOST_IN_BLOCK = 80  # what more share tells nothing
 _ALIKE, _SIMILAR, _RELATED = 0.85, 0.6, 0.35
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """Which lead it is, how surely, and why."""
+    """Which lead it is, how surely, and why; and which others it could be, nearly as surely."""
 
     lead: int
     weight: float
     reasons: tuple[str, ...]
+    could_be: tuple[int, ...]
 
 
 @dataclass
@@ -37,13 +39,18 @@ class Known:
             self._blocks[key].add(lead)
 
     def find(self, card: Card) -> Match | None:
-        """The lead that the card is of, if there is one; of several the surest, then the first."""
-        best: Match | None = None
-        for lead in sorted(self._candidates(card)):
-            weighed = max((weigh(card, other) for other in self._cards[lead]), key=lambda pair: pair[0])
-            if weighed[0] >= THRESHOLD and (best is None or weighed[0] > best.weight):
-                best = Match(lead, *weighed)
-        return best
+        """The lead that the card is of, if there is one: of several the surest, then the first."""
+        weighed = {lead: self._weigh(card, lead) for lead in sorted(self._candidates(card))}
+        likely = {lead: (weight, reasons) for lead, (weight, reasons) in weighed.items() if weight >= THRESHOLD}
+        if not likely:
+            return None
+        best = max(likely, key=lambda lead: likely[lead][0])
+        weight, reasons = likely.pop(best)
+        could_be = tuple(lead for lead, (other, _) in likely.items() if other >= weight - _MARGIN)
+        return Match(best, weight, reasons, could_be)
+
+    def _weigh(self, card: Card, lead: int) -> tuple[float, tuple[str, ...]]:
+        return max((weigh(card, other) for other in self._cards[lead]), key=lambda pair: pair[0])
 
     def _candidates(self, card: Card) -> set[int]:
         found: set[int] = set()

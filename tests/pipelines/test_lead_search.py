@@ -127,6 +127,29 @@ def test_branches_of_one_brand_are_two_leads(database: Database, owner: str, cli
         assert len(keep(session, search, listings, provider="test")) == 2
 
 
+def test_a_listing_that_could_be_either_of_two_leads_names_the_other_however_often_it_is_found(
+    database: Database, owner: str, client: int
+):
+    pair = [{"title": "Copper Plumbing", "address": "1 Oak Street"}, {"title": "Copper Plumbing", "address": "88 Mill Lane"}]
+    here = {"city": "Springfield", "phone": "217 555 0101"}
+    with database.tenant(owner) as session:
+        first, second = found.keep_found(session, client, [{**here, **lead} for lead in pair], user_id=owner)
+    listings = [Listing("Golden Bakery", phone="217 555 0199"), Listing("Copper Plumbing", **here)]
+    for _ in range(10):
+        with database.tenant(owner) as session:
+            search = searches.insert_search(session, client, user_id=owner, keyword="plumber", geo="Springfield")["id"]
+            searches.complete_search(
+                session, search, keep(session, searches.get_search(session, search), listings, provider="test")
+            )
+            bakery, copper = sorted(
+                searches.get_search(session, search)["results"], key=lambda result: result["title"], reverse=True
+            )
+            found.update_lead(session, first, {"title": "Mine"})
+        assert (copper["leadId"], copper["couldBe"], bakery["couldBe"]) == (first, [second], [])
+        listings.reverse()
+    assert set(leads(database, owner, client)) == {"Mine", "Copper Plumbing", "Golden Bakery"}
+
+
 @pytest.mark.parametrize("phone", ["(217) 555-1234", "+1 217 555 1234", "217.555.1234"])
 def test_a_phone_is_read_however_it_is_written(phone: str):
     assert read_phone(phone) == "+12175551234"
