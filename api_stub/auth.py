@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api_stub.browser import is_same_origin
 from api_stub.clerk import Clerk
 from api_stub.door import RatesHere, count
-from api_stub.problems import internal, problem
+from api_stub.problems import INTERNAL, Problem
 from core.errors import Refused
 from core.ids import new_id
 from core.log import get_logger
@@ -65,7 +65,7 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = new_id().hex
+        request_id = Request(scope).state.request_id = new_id().hex
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             await self._answer(scope, receive, send, request_id)
 
@@ -80,26 +80,27 @@ class Guard:
             await send(message)
 
         refused = self._refuse(Headers(scope=scope), scope["method"]) if self._local else None
+        answer = refused.answer(Request(scope)) if refused else self._app
         try:
-            await (refused or self._app)(scope, receive, send_on)
+            await answer(scope, receive, send_on)
         except ClientDisconnect:
             pass
         except Exception:  # noqa: BLE001  (the last door: whatever it is, the client gets an answer and the log the trace)
             _log.exception("request.failed")
             if status == 0:
-                await internal()(scope, receive, send_on)
+                await INTERNAL.answer(Request(scope))(scope, receive, send_on)
         finally:
             _tell(scope, status, time.perf_counter() - began)
 
-    def _refuse(self, headers: Headers, method: str) -> Response | None:
+    def _refuse(self, headers: Headers, method: str) -> Problem | None:
         host = headers.get("host", "")
         name = host.rpartition(":")[0] if ":" in host.rpartition("]")[2] else host
         if name not in _LOOPBACK:
-            return problem(421, "Misdirected request", "this page answers to 127.0.0.1 and localhost only")
+            return Problem(421, "Misdirected request", "this page answers to 127.0.0.1 and localhost only")
         # A key is sent by programs alone; with one, no cookie is looked at.
         site = "none" if "authorization" in headers else headers.get("sec-fetch-site", "none")
         if method not in _SAFE and site not in {"same-origin", "none"}:
-            return problem(403, "Forbidden", "this request came from another site's page")
+            return Problem(403, "Forbidden", "this request came from another site's page")
         return None
 
 

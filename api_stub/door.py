@@ -13,10 +13,9 @@ from fastapi import Depends, Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api_stub.problems import problem
+from api_stub.problems import Problem
 from core.rates import Left, Quota, Rates
 
 BODY_BYTES = 1 << 20
@@ -55,11 +54,12 @@ class Door:
         refused = await self._count(scope)
         if refused is None and not _is_streamed(scope["path"]):
             receive, refused = await _held(scope, receive)
-        await (refused or self._app)(scope, receive, send_on)
+        answer = refused.answer(Request(scope)) if refused else self._app
+        await answer(scope, receive, send_on)
         if status == 401:  # noqa: PLR2004
             await run_in_threadpool(self._rates.take, {self._address: _whence(scope)}, cost=_WRONG_KEY_COST, forced=True)
 
-    async def _count(self, scope: Scope) -> Response | None:
+    async def _count(self, scope: Scope) -> Problem | None:
         if scope["path"].startswith(_UNCOUNTED):
             return None
         left = await run_in_threadpool(self._rates.take, {self._address: _whence(scope)})
@@ -67,7 +67,7 @@ class Door:
         if not wait:
             return None
         scope[_STATE] = left
-        return problem(429, "Too Many Requests", _WORDS.format(wait), {"Retry-After": str(wait)})
+        return Problem(429, "Too Many Requests", _WORDS.format(wait), {"Retry-After": str(wait)})
 
 
 def _whence(scope: Scope) -> str:
@@ -79,14 +79,14 @@ def _is_streamed(path: str) -> bool:
     return path.startswith(_STREAMED) or path.endswith(_STREAMED_ENDINGS)
 
 
-async def _held(scope: Scope, receive: Receive) -> tuple[Receive, Response | None]:
+async def _held(scope: Scope, receive: Receive) -> tuple[Receive, Problem | None]:
     """The body read to its end, to be received anew; or why it is not taken."""
     headers = Headers(scope=scope)
     declared = headers.get("content-length", "")
     if scope["method"] in _SAFE and not declared and "transfer-encoding" not in headers:
         return receive, None
     if declared.isdecimal() and int(declared) > BODY_BYTES:
-        return receive, _too_large()
+        return receive, _TOO_LARGE
     body = bytearray()
     while True:
         message = await receive()
@@ -94,11 +94,11 @@ async def _held(scope: Scope, receive: Receive) -> tuple[Receive, Response | Non
             return _once(message, receive), None  # the client hung up: whoever reads on is told so
         body += message.get("body", b"")
         if len(body) > BODY_BYTES:
-            return receive, _too_large()
+            return receive, _TOO_LARGE
         if not message.get("more_body", False):
             break
     if depth(body) > DEEPEST:
-        return receive, problem(_malformed_status(scope), "Invalid", f"this body is nested deeper than {DEEPEST} levels")
+        return receive, Problem(_malformed_status(scope), "Invalid", f"this body is nested deeper than {DEEPEST} levels")
     return _once({"type": "http.request", "body": bytes(body), "more_body": False}, receive), None
 
 
@@ -115,10 +115,9 @@ def _once(message: Message, receive: Receive) -> Receive:
     return again
 
 
-def _too_large() -> Response:
-    return problem(
-        413, "Content Too Large", f"a request of this kind holds at most {BODY_BYTES} bytes", {"Connection": "close"}
-    )
+_TOO_LARGE = Problem(
+    413, "Content Too Large", f"a request of this kind holds at most {BODY_BYTES} bytes", {"Connection": "close"}
+)
 
 
 def depth(body: bytes | bytearray) -> int:

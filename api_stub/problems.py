@@ -56,21 +56,12 @@ class Problem:
             page.status_code = self.status
             page.headers.update(self.headers)
             return page
-        return problem(self.status, self.title, self.detail, dict(self.headers))
+        body = {"type": "about:blank", "title": self.title, "status": self.status, "detail": self.detail}
+        body["message"] = self.detail  # for older clients
+        return JSONResponse(body, self.status, dict(self.headers), media_type="application/problem+json")
 
 
-def problem(status: int, title: str, detail: str, headers: dict[str, str] | None = None) -> JSONResponse:
-    """An answer of media type application/problem+json; `message` is for older clients."""
-    body = {"type": "about:blank", "title": title, "status": status, "detail": detail, "message": detail}
-    return JSONResponse(body, status, headers, media_type="application/problem+json")
-
-
-_INTERNAL = Problem(500, "Internal error", "something went wrong here; the log tells more")
-
-
-def internal() -> JSONResponse:
-    """What a client is told where only the log may tell more."""
-    return problem(_INTERNAL.status, _INTERNAL.title, _INTERNAL.detail)
+INTERNAL = Problem(500, "Internal error", "something went wrong here; the log tells more")  # only the log may
 
 
 def _known(_request: Request, error: Exception) -> Problem:
@@ -81,7 +72,7 @@ def _known(_request: Request, error: Exception) -> Problem:
         seconds = 5 if error.retry_after is None else max(1, int(error.retry_after.total_seconds()))
         return Problem(503, "Unavailable", str(error), {"Retry-After": str(seconds)})
     _log.error("request.failed", exc_info=error)
-    return _INTERNAL
+    return INTERNAL
 
 
 def _malformed(request: Request, error: Exception) -> Problem:

@@ -163,6 +163,24 @@ def test_a_browser_is_told_on_a_page(stranger: TestClient):
     assert "askstephen link" in answer.text
 
 
+def test_a_browser_is_told_of_a_bug_on_a_page_with_the_number_of_its_request(app: FastAPI, client: TestClient):
+    def bug() -> None:
+        raise ZeroDivisionError("a secret")
+
+    app.add_api_route("/bug", bug)
+    answer = client.get("/bug", headers={"accept": "text/html"})
+    assert answer.status_code == 500
+    assert f"<code>{answer.headers['x-request-id']}</code>" in answer.text
+    assert "secret" not in answer.text
+
+
+@pytest.mark.parametrize(("headers", "status"), [({"host": "evil.example"}, 421), ({"sec-fetch-site": "cross-site"}, 403)])
+def test_a_browser_that_is_refused_at_the_door_is_told_on_a_page(stranger: TestClient, headers: dict[str, str], status: int):
+    answer = stranger.post("/self-check", headers={"accept": "text/html", **headers})
+    assert answer.status_code == status
+    assert "<h1>" in answer.text
+
+
 @pytest.mark.parametrize(
     ("scope", "reads", "writes", "operates"), [("read", 200, 403, 403), ("write", 200, 202, 403), ("ops", 200, 202, 200)]
 )

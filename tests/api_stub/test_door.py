@@ -83,6 +83,8 @@ def test_guessing_keys_uses_an_address_up(open_door: Callable, key: str):
         assert guesses[-1] == 429
         assert client.get(CONVERSATIONS, headers=bearer(key)).status_code == 429
         assert client.get("/livez").status_code == 200
+        page = client.get("/", headers={"accept": "text/html"})
+        assert (page.status_code, "<h1>Too Many Requests</h1>" in page.text) == (429, True)
 
 
 def test_many_at_once_get_no_more_than_the_quota(redis_url: str):

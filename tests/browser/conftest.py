@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,10 +14,12 @@ from db import users
 from db.engine import Database
 from testkit import Worker
 from tests.browser.chromium import launch, uncomplaining
-from tests.browser.served import Served, cut_talk, serve, take_in
+from tests.browser.served import Served, cut_talk, make_link, serve, take_in
 from tests.browser.stage import set_stage
 from tests.conftest import cloned, opened
 from tests.media import make_clip
+
+_LOCAL = Settings(local_mode=True, redis_url="", watch_owner="", _env_file=None)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -57,35 +60,65 @@ def served(worker_of_all: Worker, tmp_path_factory: pytest.TempPathFactory) -> I
     refused = take_in(worker_of_all, notes)
     worker_of_all.drain()
     stage = set_stage(worker_of_all.database, users.LOCAL_OWNER)
-    config = Settings(local_mode=True, redis_url="", watch_owner="", _env_file=None)
-    app = create_app(worker_of_all.database, worker_of_all.storage, config)
+    app = create_app(worker_of_all.database, worker_of_all.storage, _LOCAL)
+    app.add_api_route("/bug", _fail)
     with serve(app) as url:
         yield Served(url, worker_of_all, flagged, silent, refused, stage)
 
 
-def _signed_in(browser: Browser, served: Served, *, scripts: bool) -> BrowserContext:
-    context = browser.new_context(base_url=served.url, java_script_enabled=scripts)
-    context.set_default_timeout(15_000)
-    page = context.new_page()
-    answer = page.goto(served.link())
-    assert answer is not None
-    assert answer.ok, answer.text()
-    page.close()
-    return context
+def _fail() -> None:
+    raise ZeroDivisionError("a bug that no page tells of")
+
+
+@contextmanager
+def _signed_in(browser: Browser, link: str, *, scripts: bool = True) -> Iterator[BrowserContext]:
+    with browser.new_context(base_url=link.partition("/sign-in")[0], java_script_enabled=scripts) as context:
+        context.set_default_timeout(15_000)
+        page = context.new_page()
+        answer = page.goto(link)
+        assert answer is not None
+        assert answer.ok, answer.text()
+        page.close()
+        yield context
 
 
 @pytest.fixture(scope="package")
 def signed_in(browser: Browser, served: Served) -> Iterator[BrowserContext]:
-    context = _signed_in(browser, served, scripts=True)
-    yield context
-    context.close()
+    with _signed_in(browser, make_link(served.url, served.worker.database)) as context:
+        yield context
 
 
 @pytest.fixture(scope="package")
 def signed_in_without_scripts(browser: Browser, served: Served) -> Iterator[BrowserContext]:
-    context = _signed_in(browser, served, scripts=False)
-    yield context
-    context.close()
+    with _signed_in(browser, make_link(served.url, served.worker.database), scripts=False) as context:
+        yield context
+
+
+@pytest.fixture(scope="package")
+def customer(browser: Browser, served: Served) -> Iterator[BrowserContext]:
+    """A shop's owner, who is no operator."""
+    with _signed_in(browser, make_link(served.url, served.worker.database, "bela")) as context:
+        yield context
+
+
+@pytest.fixture(scope="package")
+def newcomer(browser: Browser, stack: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContext]:
+    """The owner of an installation in which nothing has happened yet."""
+    storage = FolderStorage(tmp_path_factory.mktemp("nothing"))
+    with (
+        cloned(stack) as database_url,
+        opened(database_url) as database,
+        serve(create_app(database, storage, _LOCAL)) as url,
+        _signed_in(browser, make_link(url, database)) as context,
+    ):
+        yield context
+
+
+@pytest.fixture(scope="package")
+def stranger(browser: Browser, served: Served) -> Iterator[BrowserContext]:
+    """Nobody who is signed in."""
+    with browser.new_context(base_url=served.url) as context:
+        yield context
 
 
 @pytest.fixture

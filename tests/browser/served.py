@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from core.ids import new_id
 from db import failures, users, videos
+from db.engine import Database
 from pipelines import ingest
 from testkit import Worker
 from tests.browser.stage import Stage
@@ -34,11 +35,6 @@ class Served:
     refused: ingest.Started
     stage: Stage
 
-    def link(self) -> str:
-        """A fresh one-time link, as `up` prints it."""
-        with self.worker.database.jobs() as session:
-            return f"{self.url}/sign-in?token={users.insert_sign_in_token(session, users.LOCAL_OWNER)}"
-
     def ids(self) -> dict[str, object]:
         """One of each thing that stands in the address of a page."""
         with self.worker.database.jobs() as session:
@@ -59,6 +55,12 @@ class Served:
             assert due[0] != ran, "it was not claimed: what holds it back?"
             ran = due[0]
             self.worker.runner.run(ran)
+
+
+def make_link(url: str, database: Database, user: str = users.LOCAL_OWNER) -> str:
+    """A fresh one-time link, as `up` prints it."""
+    with database.jobs() as session:
+        return f"{url}/sign-in?token={users.insert_sign_in_token(session, user)}"
 
 
 def cut_talk(path: Path) -> Path:
