@@ -143,10 +143,10 @@ class Settings(BaseSettings):
     )
 
     # Leads
-    leads_provider: Literal["auto", "directory", "places", "workflow"] = Field(
+    leads_provider: str = Field(
         "auto",
         description="Where leads are searched: directory (a CSV file), places (Google), workflow (an address that is posted each "
-        "search), or auto: the workflow where it has an address, else places where it has a key, else the directory.",
+        "search), the name of another source that is installed, or auto: the workflow where it has an address, else places where it has a key, else the directory.",
     )
     leads_webhook_url: SecretStr = Field(
         SecretStr(""), description="Address of an external workflow that searches for leads, and calls back under PUBLIC_URL."

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from core.errors import Misconfigured
+from core.settings import Settings
 from pipelines.leads.listing import Listing
 from pipelines.providers.listings import Page, Query
 
@@ -17,6 +18,7 @@ class Directory:
 
     name = "directory"
     provider = None
+    price = None
 
     def __init__(self, path: Path | None = None) -> None:
         self._path = path or _SAMPLE
@@ -36,6 +38,14 @@ class Directory:
                 yield from ({name: value or "" for name, value in row.items() if isinstance(name, str)} for row in rows)
         except (OSError, csv.Error) as error:
             raise Misconfigured(f"LEADS_DIRECTORY names a file that cannot be read: {type(error).__name__}") from None
+
+
+def open_directory(config: Settings) -> Directory:
+    """The file that the settings name."""
+    return Directory(config.leads_directory)
+
+
+LISTINGS = open_directory
 
 
 def _fits(row: dict[str, str], query: Query) -> bool:

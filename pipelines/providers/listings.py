@@ -1,10 +1,14 @@
-"""What a search for leads needs of a source of listings, and which one this installation asks."""
+"""What a search for leads needs of a source of listings, and which one this installation asks: each is one module of this package."""
 
-from collections.abc import Sequence
+import importlib
+import pkgutil
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from core.errors import Misconfigured
 from core.settings import Settings
+from pipelines import providers
 from pipelines.leads.listing import Listing
 from pipelines.providers.workflow import Workflow
 
@@ -26,8 +30,17 @@ class Page:
     note: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What whoever is paid takes for a page, and what one search may cost, in thousandths of a dollar."""
+
+    payee: str
+    page_mills: int
+    search_mills: int
+
+
 class Listings(Protocol):
-    """A source. Raises Unavailable, Refused, Misconfigured."""
+    """A source. A module of this package that makes one of the settings by LISTINGS serves those that name the module."""
 
     @property
     def name(self) -> str:
@@ -37,19 +50,34 @@ class Listings(Protocol):
     def provider(self) -> str | None:
         """Whose limits and breakers its calls are under; None when it calls nobody."""
 
+    @property
+    def price(self) -> Price | None:
+        """None where a page costs nothing."""
+
     def search(self, query: Query, cursor: str | None) -> Page:
-        """One page."""
+        """One page, whichever instance told the cursor; may be repeated. Raises Unavailable, Refused, Misconfigured."""
 
 
 def get_listings(config: Settings) -> Listings | Workflow:
     """The source that the settings name. Raises Misconfigured."""
-    from pipelines.providers.directory import Directory
-    from pipelines.providers.places import Places
+    name = config.leads_provider
+    if name == "auto":
+        has_url, has_key = config.leads_webhook_url.get_secret_value(), config.google_places_api_key.get_secret_value()
+        name = "workflow" if has_url else "places" if has_key else "directory"
+    make = _find_maker(name) if name in _list_modules() else None
+    if make is None:
+        raise Misconfigured(f"LEADS_PROVIDER is {name!r}; there are: {', '.join(list_listings())}")
+    return make(config)
 
-    key = config.google_places_api_key.get_secret_value()
-    wanted = config.leads_provider
-    if wanted == "auto":
-        wanted = "workflow" if config.leads_webhook_url.get_secret_value() else "places" if key else "directory"
-    if wanted == "workflow":
-        return Workflow(config)
-    return Places(key) if wanted == "places" else Directory(config.leads_directory)
+
+def list_listings() -> list[str]:
+    """The names of the sources."""
+    return [name for name in _list_modules() if _find_maker(name)]
+
+
+def _list_modules() -> list[str]:
+    return sorted(module.name for module in pkgutil.iter_modules(providers.__path__))
+
+
+def _find_maker(name: str) -> Callable[[Settings], Listings | Workflow] | None:
+    return getattr(importlib.import_module(f"{providers.__name__}.{name}"), "LISTINGS", None)

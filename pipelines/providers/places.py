@@ -5,9 +5,10 @@ from http import client as http_client
 from typing import Any
 
 from core.errors import Misconfigured, Refused, Unavailable
+from core.settings import Settings
 from pipelines.leads.listing import Listing
 from pipelines.providers.areas import Area, Place
-from pipelines.providers.listings import Page, Query
+from pipelines.providers.listings import Page, Price, Query
 
 _PROVIDER = "places"
 # Without `nextPageToken` in the mask, paging ends in silence.
@@ -30,10 +31,12 @@ class Places:
     name = "places"
     provider = _PROVIDER
 
-    def __init__(self, key: str) -> None:
-        if not key:
+    def __init__(self, config: Settings) -> None:
+        self._key = config.google_places_api_key.get_secret_value()
+        if not self._key:
             raise Misconfigured("GOOGLE_PLACES_API_KEY is not set; without it leads are searched in the directory")
-        self._key = key
+        mills = config.places_page_mills
+        self.price = Price("Google Places", mills, config.places_search_mills) if mills else None
 
     def search(self, query: Query, cursor: str | None) -> Page:
         place = Place.read(cursor)
@@ -83,6 +86,9 @@ class Places:
             raise _meaning(int(error.resp.status)) from None
         except (OSError, httplib2.HttpLib2Error, http_client.HTTPException) as error:
             raise Unavailable(f"Google Places broke off ({type(error).__name__})", provider=_PROVIDER) from None
+
+
+LISTINGS = Places
 
 
 def _rectangle(area: Area) -> dict[str, Any]:

@@ -46,6 +46,9 @@ class Workflow:
         return answer
 
 
+LISTINGS = Workflow
+
+
 def read_reply(reply: bytes) -> dict[str, Any] | None:
     """`{results}` or `{error}`, where the reply has one of them: an array, or a document; else None. Raises Refused."""
     try:

@@ -21,7 +21,6 @@ from pipelines.leads.listing import Listing
 from pipelines.leads.told import read_results
 from pipelines.outside import ask
 from pipelines.providers.listings import Listings, Query, get_listings
-from pipelines.providers.places import Places
 from pipelines.providers.workflow import Workflow
 
 _MOST_PAGES = 400
@@ -111,17 +110,19 @@ def _pay(ctx: Context, source: Listings, done: dict[str, Any]) -> str | None:
     """Pay for the next page; why it cannot be paid for, where something was found already. Raises Snoozed where nothing was."""
     if done["pages"] >= _MOST_PAGES:
         return f"This search has read {_MOST_PAGES} pages, which is the most"
-    mills, most = settings().places_page_mills, settings().places_search_mills
-    if source.provider != Places.provider or not mills:
+    price, pages = source.price, done["pages"]
+    if price is None:
         return None
-    if (done["pages"] + 1) * mills > most:
-        return f"This search has cost ${done['pages'] * mills / 1000:.2f} of the ${most / 1000:.2f} that one may"
+    if (pages + 1) * price.page_mills > price.search_mills:
+        return (
+            f"This search has cost ${pages * price.page_mills / 1000:.2f} of the ${price.search_mills / 1000:.2f} that one may"
+        )
     try:
-        ctx.spend(f"{source.provider}.mills", units=mills)
+        ctx.spend(f"{source.provider}.mills", units=price.page_mills)
     except Snoozed as error:
         if not done["listings"]:
             raise
-        return f"The budget for Google Places is used up: {error}"
+        return f"The budget for {price.payee} is used up: {error}"
     return None
 
 

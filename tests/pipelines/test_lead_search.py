@@ -4,6 +4,7 @@ from collections.abc import Iterator
 import pytest
 
 from core.errors import Unavailable
+from core.settings import Settings
 from db.base.leads import LeadType
 from db.engine import Database
 from db.leads import clients, found, searches
@@ -199,7 +200,7 @@ def places(twins: Twins) -> Iterator[Twins]:
 
 
 def test_places_are_read_page_by_page(places: Twins):
-    source, query = Places("key"), Query("plumber", "Springfield")
+    source, query = Places(Settings(google_places_api_key="key", _env_file=None)), Query("plumber", "Springfield")
     first = source.search(query, None)
     second = source.search(query, first.next_cursor)
     assert (len(first.listings), len(second.listings), second.next_cursor) == (20, 5, None)
@@ -211,4 +212,4 @@ def test_places_are_read_page_by_page(places: Twins):
 def test_what_google_fails_with_is_told_as_unavailable(places: Twins, fault: str):
     places.fault("places", fault)
     with pytest.raises(Unavailable):
-        Places("key").search(Query("plumber", "Springfield"), None)
+        Places(Settings(google_places_api_key="key", _env_file=None)).search(Query("plumber", "Springfield"), None)
