@@ -166,11 +166,13 @@ class Faults:
     def replace(self, name: str, **environment: str) -> float | None:
         """Stop it, with another in its place until a lease after it wakes up; returns when it does. None: not possible."""
         process = self.process_of(name)
-        beside = self.stage.start_beside(name, **environment) if process else None
-        if process is None or beside is None:
+        if process is None:
             return None
         if name in WORKERS:
-            self.wait_for_work(name)
+            self.wait_for_work(name)  # may raise: nothing is started yet that would have to be ended
+        beside = self.stage.start_beside(name, **environment)
+        if beside is None:
+            return None
         awake = self._stop(name, process)
         self._later.append((awake + self.stage.lease_seconds, lambda: _end(beside)))
         return awake
