@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright
+
+from tests.conftest import lack
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 _ARGUMENTS = (
@@ -32,7 +33,7 @@ def launch(playwright: Playwright) -> Browser:
     own = playwright.chromium.executable_path
     path = next(filter(None, map(shutil.which, _NAMES)), own if Path(own).exists() else None)
     if path is None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(_ADVICE)
+        lack(_ADVICE)
     sandbox = ("--no-sandbox",) if os.geteuid() == 0 else ()
     return playwright.chromium.launch(executable_path=path, args=[*_ARGUMENTS, *sandbox])
 

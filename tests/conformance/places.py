@@ -39,7 +39,6 @@ class Place:
     away: Callable[[], object] | None = None
     ranges: Callable[[], list[str | None]] = list
     keeps: set[str] = field(default_factory=set)  # keys that are the place's own
-    has_versions: bool = True
 
 
 @contextmanager
@@ -58,7 +57,7 @@ def folder(request: pytest.FixtureRequest) -> Iterator[Place]:
 @contextmanager
 def uploaded(request: pytest.FixtureRequest) -> Iterator[Place]:
     storage: FolderStorage = request.getfixturevalue("storage")
-    place = Place(Upload(), lambda *_: None, lambda wanted: storage.local(wanted.path).unlink(), has_versions=False)
+    place = Place(Upload(), lambda *_: None, lambda wanted: storage.local(wanted.path).unlink())
 
     def put(name: str, content: bytes) -> Wanted:
         key = f"uploads/{uuid4().hex}/source"

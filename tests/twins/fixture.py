@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import httplib2
 import pytest
 
 from core.settings import settings
@@ -18,7 +19,6 @@ def twins_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Twins]:
 @pytest.fixture
 def twins(twins_process: Twins, monkeypatch: pytest.MonkeyPatch) -> Iterator[Twins]:
     """Running twins, which no test may bring to an answer that the services' own types forbid."""
-    httplib2 = pytest.importorskip("httplib2")
     for name, value in twins_process.environment().items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("SSL_CERT_DIR", raising=False)

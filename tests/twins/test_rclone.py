@@ -8,16 +8,18 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import lack
 from tests.twins.google import DRIVE_SCOPES
 from twins.running import Twins
 
-pytestmark = pytest.mark.skipif(shutil.which("rclone") is None, reason="needs rclone (Debian: apt-get install rclone)")
 Rclone = Callable[..., str]
 
 
 @pytest.fixture
 def rclone(twins: Twins, tmp_path: Path) -> Rclone:
     """An independent client of both services, on accounts of its own."""
+    if shutil.which("rclone") is None:
+        lack("rclone was not found: apt-get install rclone")
     lines: list[str] = []
     for name, kind, service, scopes in (("gd", "drive", "google", DRIVE_SCOPES), ("box", "dropbox", "dropbox", [])):
         granted = twins.grant(service, f"{tmp_path.name}@example.com", scopes)

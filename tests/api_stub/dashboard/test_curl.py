@@ -14,6 +14,7 @@ import pytest
 from db import api_keys, failures
 from tests.api_stub.conftest import app, config, serve  # noqa: F401
 from tests.browser.stage import PAGES, address, set_stage
+from tests.conftest import lack
 from tests.pipelines.studio.films import ready_video
 
 _VALUES = ("job_id", "batch_id", "conversation_id", "group_id", "video_id")
@@ -71,8 +72,9 @@ def run(line: str, key: str, folder: Path) -> int:
     return int(subprocess.run(told, cwd=folder, env=environment, capture_output=True, text=True, check=True, timeout=60).stdout)
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_every_button_has_its_line_and_curl_does_what_it_says(pages):
+    if shutil.which("curl") is None:
+        lack("curl was not found: apt-get install curl")
     shown, key, folder = pages
     assert {path for path, page in shown.items() if len(page.deeds) < page.buttons} == set()
     lines = dict.fromkeys(line for page in shown.values() for line in page.lines)
