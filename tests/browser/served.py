@@ -55,6 +55,9 @@ class Served:
             assert due[0] != ran, "it was not claimed: what holds it back?"
             ran = due[0]
             self.worker.runner.run(ran)
+        job = self.worker.job(job_id)
+        left = [(step["name"], step["status"], step["error"]) for step in job["steps"] if step["status"] != "succeeded"]
+        assert job["finished_at"], f"it has not ended: {left}"
 
 
 def make_link(url: str, database: Database, user: str = users.LOCAL_OWNER) -> str:
