@@ -56,6 +56,20 @@ def watch_competitor(
     return RedirectResponse("/competitors#watched", 303)
 
 
+@router.post("/clients")
+def add_client(
+    user: User,
+    database: DatabaseHere,
+    name: Annotated[str, Form(min_length=1, max_length=200)],
+    address: Annotated[str, Form(min_length=1, max_length=200)],
+    keyword: Annotated[str, Form(min_length=1, max_length=200)],
+) -> Response:
+    """The form of who has no client yet."""
+    with database.tenant(user) as session:
+        clients.insert_client(session, {"name": name, "address": address, "keyword": keyword}, user_id=user)
+    return RedirectResponse("/competitors#add", 303)
+
+
 @router.post("/changes/{change_id}")
 def acknowledge_on_page(change_id: Id, user: User, database: DatabaseHere) -> Response:
     """The button of a change. Raises NotFound."""
