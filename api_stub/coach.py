@@ -53,7 +53,9 @@ class Reply(Shown):
 class NewQuestion(BaseModel):
     """What to ask the coach; within a conversation that is there, or in a new one."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"section": "swot", "message": "Where do I begin?"}]}
+    )
 
     section: Section
     action: Annotated[str, Field(min_length=1, max_length=200)] = "help"

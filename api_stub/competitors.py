@@ -26,7 +26,16 @@ _SHOWN = ("id", "competitor_key", "source", "url", "captured_at", "content_hash"
 class NewCompetitor(BaseModel):
     """One of `url`, `channel` (of YouTube) and `lead_id`, for a client; read every `days` days at `hour` in `zone`."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "oneOf": [
+                {"required": [place], "properties": {place: {"not": {"type": "null"}}}}
+                for place in ("url", "channel", "lead_id")
+            ],
+            "examples": [{"client_id": 1, "url": "https://example.com", "name": "Example"}],
+        },
+    )
 
     client_id: _Id
     url: Annotated[str, Field(min_length=1, max_length=2000)] | None = None

@@ -23,6 +23,16 @@ router = APIRouter(tags=["confidentiality"], dependencies=[Depends(in_area(Area.
 _PAGE = 50
 
 
+def _with_reason(decision: str, reason: str) -> dict[str, Any]:
+    """What `db.confidentiality` asks of a decision, as JSON Schema: one that closes a finding says why."""
+    return {
+        "anyOf": [
+            {"properties": {decision: {"const": Decision.PENDING}}},
+            {"properties": {reason: {"pattern": r"\S"}}, "required": [reason]},
+        ]
+    }
+
+
 class Check(Shown):
     """A confidentiality check of a video."""
 
@@ -46,7 +56,9 @@ class Check(Shown):
 class Resolution(BaseModel):
     """What a person decides on a finding; `pending` opens it again."""
 
-    model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
+    model_config = ConfigDict(
+        alias_generator=to_camel, extra="forbid", json_schema_extra=_with_reason("resolutionStatus", "resolutionNote")
+    )
 
     segment_id: Annotated[str, Field(min_length=1, max_length=100)]
     resolution_status: Decision
@@ -56,7 +68,7 @@ class Resolution(BaseModel):
 class NewDecision(BaseModel):
     """What a person decides on a finding, and why; `pending` opens it again."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra=_with_reason("decision", "note"))
 
     decision: Decision
     note: Annotated[str, Field(max_length=2000)] = ""
@@ -125,7 +137,7 @@ def page_unsecured_videos(
 ) -> dict[str, Any]:
     """Videos whose check did not come out clear, or that have none, newest first."""
     with database.tenant(user) as session:
-        rows = confidentiality.list_unsecured(session, before=cursor, limit=limit + 1)
+        rows = confidentiality.list_unsecured(session, before=cursor, limit=limit, more=True)
     columns = ("id", "title", "original_filename", "status", "confidentiality_status", "last_confidentiality_check_id")
     items = [{name: row[name] for name in columns} for row in rows[:limit]]
     return {"items": items, "next_cursor": rows[limit - 1]["id"] if len(rows) > limit else None}

@@ -25,7 +25,9 @@ _LONGEST_NAME = 100
 class VideoAt(BaseModel):
     """A file, or a page with one video. Without `name` it is called as the last part of the URL."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"url": "https://example.com/talk.mp4", "name": "talk.mp4"}]}
+    )
 
     url: Annotated[str, Field(min_length=1, max_length=4096)]
     name: Annotated[str, Field(min_length=1, max_length=255)] | None = None

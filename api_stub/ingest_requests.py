@@ -50,7 +50,7 @@ class WantedVideo(BaseModel):
 
     path: Annotated[str, Field(min_length=1, max_length=4096)]
     name: str
-    size: Annotated[int, Field(ge=0, lt=2**63)] | None = None
+    size: Annotated[int, Field(ge=0, le=2**53 - 1)] | None = None  # the largest that every reader of JSON holds exactly
 
 
 WantedVideos = Annotated[list[WantedVideo], Body(min_length=1, max_length=100)]

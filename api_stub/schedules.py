@@ -35,7 +35,10 @@ def _rule_schema() -> dict[str, Any]:
 class NewSchedule(BaseModel):
     """A pipeline with its arguments, and when it runs."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"pipeline": "self_check", "rule": {"kind": "weekly", "weekday": 1, "hour": 9}}]},
+    )
 
     pipeline: Annotated[str, Field(min_length=1, max_length=100)]
     args: dict[str, Any] = Field(default_factory=dict)

@@ -2,14 +2,15 @@
 
 import tempfile
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.concurrency import run_in_threadpool
 
 from api_stub.auth import DatabaseHere
 from api_stub.body import blocks, declared_bytes, too_large
 from api_stub.operators import may
+from core.errors import Refused
 from db.engine import Database
 from db.permissions import OperatorDeed
 from db.schema.compare import Comparison, compare
@@ -34,7 +35,7 @@ def get_schema(database: DatabaseHere) -> dict[str, Any]:
     openapi_extra={"requestBody": {"required": True, "content": {"application/sql": {"schema": {"type": "string"}}}}},
 )
 async def post_schema(
-    request: Request, database: DatabaseHere, against: Annotated[str, Query(pattern="here|models")] = "models"
+    request: Request, database: DatabaseHere, against: Literal["here", "models"] = "models"
 ) -> dict[str, Any]:
     """A plain-SQL dump, as the body, beside this database or the tables that this version's migrations make. Nothing is kept."""
     if (declared_bytes(request) or 0) > LARGEST_DUMP_BYTES:
@@ -53,6 +54,8 @@ async def _receive(request: Request, file: BinaryIO) -> None:
         if received > LARGEST_DUMP_BYTES:
             raise too_large(LARGEST_DUMP_BYTES)
         await run_in_threadpool(file.write, block)
+    if not received:
+        raise Refused("This dump is empty.")
 
 
 def compare_here(database: Database) -> Comparison:

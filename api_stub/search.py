@@ -28,7 +28,7 @@ def _not_blank(value: str) -> str:
 class Wanted(Sent):
     """What to look for."""
 
-    query: Annotated[str, Field(max_length=1000), AfterValidator(_not_blank)]
+    query: Annotated[str, Field(max_length=1000, json_schema_extra={"pattern": r"\S"}), AfterValidator(_not_blank)]
     limit: Annotated[int, Field(ge=1, le=50)] = 10
 
 

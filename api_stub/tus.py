@@ -52,6 +52,7 @@ def _require_version(request: Request) -> None:
         raise HTTPException(412, f"send Tus-Resumable: {VERSION}", {"Tus-Version": VERSION})
 
 
+_ASKS = {"parameters": [{"name": "Tus-Resumable", "in": "header", "required": True, "schema": {"const": VERSION}}]}
 router = APIRouter(
     prefix="/files", tags=["resumable uploads"], dependencies=[Depends(_require_method), Depends(_require_version)]
 )
@@ -145,13 +146,13 @@ def get_upload_options(_user: User, config: SettingsHere) -> Response:
     return Response(status_code=204, headers=headers)
 
 
-@router.post("", status_code=201)
+@router.post("", status_code=201, openapi_extra=_ASKS)
 @router.post("/", status_code=201, include_in_schema=False)
 async def create_upload(
     request: Request,
     here: UploadsHere,
     config: SettingsHere,
-    upload_length: Annotated[int, Header(ge=0)],
+    upload_length: Annotated[int, Header(ge=0, json_schema_extra={"minimum": 1})],  # of 0, the refusal below says more
     upload_metadata: Annotated[str, Header(description="`filename` and `filetype`, their values in base64.")] = "",
 ) -> Response:
     """Begin an upload of this length; a body that is there already is its beginning."""
@@ -169,7 +170,7 @@ async def create_upload(
     return Response(status_code=201, headers={"Location": f"/files/{upload_id}", **_describe(upload, upload["received_bytes"])})
 
 
-@router.head("/{upload_id}")
+@router.head("/{upload_id}", openapi_extra=_ASKS)
 def get_upload_offset(upload_id: UUID, here: UploadsHere) -> Response:
     """Where the upload goes on."""
     upload = here.finish(upload_id)
@@ -180,7 +181,7 @@ def get_upload_offset(upload_id: UUID, here: UploadsHere) -> Response:
     return Response(status_code=200, headers={**_describe(upload, here.offset(upload)), **headers})
 
 
-@router.patch("/{upload_id}", status_code=204, openapi_extra={"requestBody": {"content": {_BYTES: {}}}})
+@router.patch("/{upload_id}", status_code=204, openapi_extra={**_ASKS, "requestBody": {"content": {_BYTES: {}}}})
 async def patch_upload(
     upload_id: UUID, request: Request, here: UploadsHere, upload_offset: Annotated[int, Header(ge=0)]
 ) -> Response:
@@ -195,7 +196,7 @@ async def patch_upload(
     return Response(status_code=204, headers=_describe(upload, upload["received_bytes"]))
 
 
-@router.delete("/{upload_id}", status_code=204)
+@router.delete("/{upload_id}", status_code=204, openapi_extra=_ASKS)
 def delete_upload(upload_id: UUID, here: UploadsHere) -> Response:
     """Give an upload up."""
     here.remove(upload_id)

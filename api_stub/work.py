@@ -13,7 +13,7 @@ from db.engine import Database
 from db.idempotency import Request, answer_once
 
 _MONTH_SECONDS = 31 * 86400.0
-Seconds = Annotated[float, Field(gt=0, le=_MONTH_SECONDS)]
+Seconds = Annotated[float, Field(ge=0.001, le=_MONTH_SECONDS)]
 
 
 class NewWork(BaseModel):

@@ -193,10 +193,10 @@ def list_decisions(session: Session, video_id: int, *, limit: int = 200) -> list
     return list(session.execute(statement, {"id": video_id, "limit": limit}).mappings())
 
 
-def list_unsecured(session: Session, *, before: int | None = None, limit: int = 50) -> list[RowMapping]:
-    """Videos whose check did not come out clear, or that have none, newest first."""
+def list_unsecured(session: Session, *, before: int | None = None, limit: int = 50, more: bool = False) -> list[RowMapping]:
+    """Videos whose check did not come out clear, or that have none, newest first; `more` as in `list_rows`."""
     not_clear = video_rows.c.confidentiality_status != VideoConfidentiality.CLEAR
-    return list_rows(session, video_rows, not_clear, before=before, limit=limit)
+    return list_rows(session, video_rows, not_clear, before=before, limit=limit, more=more)
 
 
 def segment_times(segment: Mapping[str, Any]) -> tuple[float, float]:

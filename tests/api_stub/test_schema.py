@@ -40,9 +40,14 @@ def test_a_dump_of_this_database_is_no_different(client: TestClient, database_ur
     assert client.post("/ops/schema?against=here", content=dump_of(database_url)).json()["differences"] == {}
 
 
-@pytest.mark.parametrize("dump", ["\\! id\n", "CREATE TABLE a (b text DEFAULT '\0');\n"])
+@pytest.mark.parametrize("dump", ["", "\\! id\n", "CREATE TABLE a (b text DEFAULT '\0');\n"])
 def test_a_dump_that_is_none_is_refused(client: TestClient, dump: str):
     assert is_problem(client.post("/ops/schema", content=dump), 422)
+
+
+@pytest.mark.parametrize("against", ["nowhere", "models2"])
+def test_a_dump_is_compared_with_nothing_else(client: TestClient, against: str):
+    assert is_problem(client.post(f"/ops/schema?against={against}", content=DUMP), 422)
 
 
 def test_a_dump_that_is_too_large_is_refused(client: TestClient, monkeypatch: pytest.MonkeyPatch):
