@@ -38,7 +38,7 @@ def main(arguments: list[str]) -> int:
     passed = [run(name, argv) for name, argv in QUICK]
     with ThreadPoolExecutor() as beside:  # the types take half a minute, and tests wait often
         types = beside.submit(run, "types", ["mypy"])
-        passed.append(run_tests("-n", str(min(5, 1 + (os.cpu_count() or 1))), "--dist", "loadgroup"))
+        passed.append(run_tests("-n", str(min(5, 1 + (os.cpu_count() or 1)))))
     return 0 if all(passed) and types.result() else 1
 
 

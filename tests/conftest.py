@@ -14,6 +14,8 @@ import hypothesis
 import psycopg
 import pytest
 import redis
+from xdist.remote import Producer
+from xdist.scheduler.loadscope import LoadScopeScheduling
 
 from core.local_stack.servers import Servers
 from core.log import configure_log
@@ -31,6 +33,18 @@ __all__ = ["model", "twins", "twins_process"]  # fixtures
 configure_log(form="console")  # as processes do: a traceback without the values of variables
 hypothesis.settings.register_profile("thorough", max_examples=2000)  # pytest --hypothesis-profile=thorough
 _connect = socket.socket.connect
+
+
+class _Scheduling(LoadScopeScheduling):
+    """Slow folders are one process each, from the start: one Chromium with its ingests made once, one whole platform at a time."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return next((folder for folder in ("tests/browser/", "tests/crash/") if nodeid.startswith(folder)), nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> _Scheduling:
+    """Not `--dist loadgroup`: xdist 3.8 writes a group into `Item._nodeid`, which pytest 9.2 does not read."""
+    return _Scheduling(config, log)
 
 
 def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:

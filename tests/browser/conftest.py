@@ -1,6 +1,5 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
@@ -20,13 +19,6 @@ from tests.conftest import cloned, opened
 from tests.media import make_clip
 
 _LOCAL = Settings(local_mode=True, redis_url="", watch_owner="", _env_file=None)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """On one process: three real ingests are made once, and one Chromium runs."""
-    for item in items:
-        if item.path.is_relative_to(Path(__file__).parent):
-            item.add_marker(pytest.mark.xdist_group("browser"))
 
 
 # Of the package, not the session: while Playwright runs, its event loop is this thread's.
