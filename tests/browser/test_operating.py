@@ -57,6 +57,7 @@ def test_a_provider_is_held_back_and_tried_again(plain_page: Page, served: Serve
     card = plain_page.locator(".card", has=plain_page.get_by_role("heading", name="youtube", exact=True))
     card.get_by_label("Why").fill("new keys")
     card.get_by_role("button", name="Hold back for an hour").click()
+    expect(card).to_contain_text("Held back")
     expect(card).to_contain_text("new keys")
     card.get_by_role("button", name="Try now").click()
-    expect(card).not_to_contain_text("new keys")
+    expect(card).not_to_contain_text("Held back")
