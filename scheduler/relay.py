@@ -22,6 +22,7 @@ _HINT_AGAIN_SECONDS = 2.0
 _TOLD_AGAIN_SECONDS = 0.5  # a step that its enqueuer hinted: nobody looked whether it may start
 _ALONE_AGAIN_SECONDS = 4.0  # a process starts before the step is claimed; a worker that waits for that is told in vain
 _LOOK_SECONDS = 1.0
+_STOCK_SECONDS = 0.05  # the same where hints lie before the workers: nothing tells when they run out
 _HINT_SECONDS = 0.05  # of short steps in one hint, at most
 _WORTH_SECONDS = 0.005  # less work than this costs more to claim by itself than to wait for
 _HINTS_IN_ADVANCE = 4  # of short steps, for each thread
@@ -45,19 +46,22 @@ class Relay:
         self._told: dict[UUID, float] = {}  # until when steps that were hinted by others are not hinted here
         self._turns: set[str] = set()  # the queues of which others may hint a step
         self._threads: dict[str, int] = {}  # as the last look at the rows found them
+        self._in_stock = False  # whether hints lay before the workers at the last tick
         self._usage = Usage()
 
     def run(self) -> None:
-        """Tick every second, and at every nudge that tells of more than a step that is hinted already."""
+        """Tick every second, sooner while hints lie before the workers, and at every nudge that tells of more than one hinted step."""
         look_at = time.monotonic()
         while True:
             try:
                 if not self.hear(look_at - time.monotonic()) and time.monotonic() < look_at:
                     continue
                 began = time.monotonic()
-                look_at = began + _LOOK_SECONDS
-                if self.tick():
-                    time.sleep(_REST * (time.monotonic() - began))
+                looked = self.tick()
+                look_at = began + (_STOCK_SECONDS if self._in_stock else _LOOK_SECONDS)
+                if looked:
+                    rest = _REST * (time.monotonic() - began)
+                    time.sleep(min(rest, _STOCK_SECONDS) if self._in_stock else rest)
             except (redis.RedisError, SQLAlchemyError) as error:
                 _log.warning("relay.interrupted", error=type(error).__name__)
                 self._hinted.clear()
@@ -74,6 +78,7 @@ class Relay:
     def tick(self) -> bool:
         """Hint what may run now. Returns False where workers had so much before them that nothing needed to be looked at."""
         stocked = self._find_stocked()
+        self._in_stock = bool(stocked)
         served = {queue for queue, threads in self._threads.items() if threads}  # none: a worker may have come since
         if served and stocked.issuperset(served):
             return False
@@ -144,7 +149,9 @@ class Relay:
         chosen = choose(new, room=room, slots=slots, served=served, weights=situation.weights)
         if chosen:
             for alone in (False, True):
-                self._send(queue, grouped([step for step in chosen if step.alone == alone], threads, situation), alone=alone)
+                hints = grouped([step for step in chosen if step.alone == alone], threads, situation)
+                self._in_stock |= len(hints) > threads
+                self._send(queue, hints, alone=alone)
             now = time.monotonic()
             self._hinted.update(
                 (step.id, _Hinted(step, now + (_ALONE_AGAIN_SECONDS if step.alone else _HINT_AGAIN_SECONDS))) for step in chosen
