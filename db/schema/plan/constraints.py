@@ -23,6 +23,7 @@ class ConstraintPlanner:
         self._facts = facts
         self._taken = taken
         self._alter = f"ALTER TABLE public.{quoted(ours.name)}"
+        self._stricter: set[str] = set()  # the keys of which the plan says that they go, or why they stay
 
     def plan(self, live: Schema, known: Collection[str]) -> None:
         """Every constraint of ours, then what is there beside them. `known` are the tables that ours has."""
@@ -70,6 +71,7 @@ class ConstraintPlanner:
         """A key on a part of the columns of ours goes once ours is there: it would refuse rows that ours lets in."""
         referred = {_referred(one) for table in live.values() for one in table.constraints if one.refers_to == self._ours.name}
         for columns, found in self._list_stricter(ours):
+            self._stricter.add(found.name)
             words = f"{self._ours.name} ({', '.join(columns)})"
             if columns in referred:
                 self._plan.kept.append(f"{words} stays unique for all, since other tables refer to it: ours lets more rows in")
@@ -164,11 +166,13 @@ class ConstraintPlanner:
         """What is there and not ours: a list of words that ours does not know goes, other rules are told."""
         names = {one.name for one in self._ours.constraints}
         meanings = {one.meaning for one in self._ours.constraints}
-        keys = [one for one in self._ours.constraints if one.kind is Kind.UNIQUE]
-        stricter = {found.name for key in keys for _, found in self._list_stricter(key)}
         ours_words = {one.columns for one in self._ours.constraints if one.words is not None}
         for one in self._there.constraints:
-            if one.name in names | stricter or one.meaning in meanings or (one.words is not None and one.columns in ours_words):
+            if (
+                one.name in names | self._stricter
+                or one.meaning in meanings
+                or (one.words is not None and one.columns in ours_words)
+            ):
                 continue
             if one.words is not None and one.columns[0] in self._ours.columns:
                 self._plan.now(
