@@ -27,6 +27,7 @@ from workers.runner import StepRunner
 
 _log = get_logger(__name__)
 _IDLE_SECONDS = 20.0
+_START_SECONDS = 60.0  # the others wait for a start: one that hangs must not hold them for ever
 
 
 class _Child:
@@ -39,8 +40,15 @@ class _Child:
             self.process = subprocess.Popen(command, pass_fds=[theirs.fileno()])
 
     def begins(self) -> bool:
-        """Returns True when it is ready, False when it is gone."""
-        return self._answers()
+        """Returns True when it is ready, False when it is gone, or is sent away because it does not get ready."""
+        self._line.settimeout(_START_SECONDS)
+        try:
+            return self._answers()
+        except TimeoutError:
+            self.process.kill()
+            return False
+        finally:
+            self._line.settimeout(None)
 
     def run(self, hint: str) -> bool:
         """Returns True when its steps have ended, False when the process is gone."""

@@ -107,3 +107,16 @@ def test_where_an_idle_process_has_ended_another_takes_the_hint(alone: Alone):
     [second] = alone._idle
     assert second.process.pid != first.process.pid
     assert not alone.running()
+
+
+def test_one_that_does_not_get_ready_is_sent_away(alone: Alone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    program = tmp_path / "hangs"
+    program.write_text("#!/bin/sh\nexec sleep 60\n")
+    program.chmod(0o755)
+    told: list[Reaped] = []
+    alone._on_loss = told.append
+    monkeypatch.setattr(sys, "executable", str(program))
+    monkeypatch.setattr("workers.alone._START_SECONDS", 0.2)
+    alone.run([uuid4()])
+    assert [one.code for one in told] == [-signal.SIGKILL]
+    assert not alone.running()
