@@ -19,6 +19,7 @@ from scheduler.readings import Readings
 from scheduler.relay import Relay
 from scheduler.rescue import Rescue
 from scheduler.retention import Retention
+from scheduler.standstill import LOOK_SECONDS, Standstill
 from scheduler.steady import Steady
 from scheduler.sweep import Sweep
 from scheduler.watch import open_watch
@@ -56,6 +57,7 @@ def main() -> None:
     clock.add_job(fires.adopt, "interval", minutes=1, next_run_time=datetime.now(UTC))
     audit = Audit(database)
     clock.add_job(audit.tick, "interval", minutes=1)
+    clock.add_job(Standstill(database, redis_url).tick, "interval", seconds=LOOK_SECONDS)
     gc.freeze()  # what is imported stays: looked through again and again, it cost a third of what the relay does
     clock.start()
     Steady(clock).start()

@@ -9,6 +9,17 @@ from db.engine import Database
 _log = get_logger(__name__)
 
 
+def tell(violation: jobs.Violation, *, healed: bool) -> None:
+    """Log it, as what no operator should ever read."""
+    _log.error(
+        "invariant.violated",
+        invariant=violation.invariant,
+        job_id=str(violation.job_id),
+        detail=violation.detail,
+        healed=healed,
+    )
+
+
 class Audit:
     """Tells, keeps and mends what it finds; each in a transaction of its own."""
 
@@ -23,12 +34,6 @@ class Audit:
             for violation in found:
                 with self._database.jobs() as session:
                     healed = jobs.heal(session, violation)
-                _log.error(
-                    "invariant.violated",
-                    invariant=violation.invariant,
-                    job_id=str(violation.job_id),
-                    detail=violation.detail,
-                    healed=healed,
-                )
+                tell(violation, healed=healed)
         except SQLAlchemyError as error:
             _log.warning("audit.interrupted", error=type(error).__name__)

@@ -9,7 +9,7 @@ Every function runs in its caller's transaction. Where a job and its steps are b
 """
 
 from db.jobs.archive import Rest, archive_jobs, drop_months, list_ended, list_months, make_months
-from db.jobs.audit import Invariant, Violation, count_violations, find_violations, heal
+from db.jobs.audit import Invariant, Violation, count_violations, find_violations, heal, keep_violation
 from db.jobs.batches import (
     DueHook,
     Hook,
@@ -106,6 +106,7 @@ __all__ = [
     "intend_again",
     "keep_hook",
     "keep_times",
+    "keep_violation",
     "list_breakers",
     "list_budgets",
     "list_effects",

@@ -29,6 +29,9 @@ class Invariant(StrEnum):
     LIMITS_HOLD = "limits_hold"  # nothing was begun over a limit
     LATE_ARE_STOPPED = "late_are_stopped"  # a job past its limits of time was noticed within a minute
     LEASES_ARE_JUDGED = "leases_are_judged"  # a lease that expired a minute ago has been noticed
+    DUE_ARE_STARTED = (
+        "due_are_started"  # what nothing holds back does not stand before a free thread (seen by scheduler/standstill.py)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,11 +142,16 @@ def heal(session: Session, violation: Violation) -> bool:
     elif healed:
         lock(session, violation.job_id)
         advance(session, violation.job_id)
+    keep_violation(session, violation, healed=healed)
+    return healed
+
+
+def keep_violation(session: Session, violation: Violation, *, healed: bool) -> None:
+    """Count it, and keep it for a while."""
     session.execute(
         _INSERT,
         {"invariant": violation.invariant, "job_id": violation.job_id, "detail": violation.detail, "healed": healed},
     )
-    return healed
 
 
 def count_violations(session: Session) -> dict[Invariant, int]:
