@@ -20,7 +20,7 @@ LIVE = ("waiting", "queued", "running", "retrying")
 _PROMISED_SECONDS = 15
 _BEFORE = timedelta(seconds=15)  # a scheduler that began shortly before still watches
 _PROCESS = {queue: name for name, queues in WORKERS.items() for queue in queues}
-_NOT_ON_DISK = timedelta(seconds=1)  # three rounds of the WAL writer, and room
+_NOT_ON_DISK = timedelta(seconds=3)  # three rounds of the WAL writer (0.6 s), and room for a disk that is busy
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +190,7 @@ def _unknown_claims(left: Left, released: set[UUID], faults: Sequence[Fault]) ->
         for one in executions:
             undone = any(abs(at - one.began_at) < _NOT_ON_DISK for at in crashes)
             if one.claim_id not in known and one.job_id not in released and not undone:
-                yield f"step {step_id}: execution by claim {one.claim_id}, of which nothing is kept"
+                yield f"step {step_id}: execution at {one.began_at} by claim {one.claim_id}, of which nothing is kept"
 
 
 def _broken_files(stage: Stage, left: Left) -> Iterator[str]:
