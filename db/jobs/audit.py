@@ -29,9 +29,9 @@ class Invariant(StrEnum):
     LIMITS_HOLD = "limits_hold"  # nothing was begun over a limit
     LATE_ARE_STOPPED = "late_are_stopped"  # a job past its limits of time was noticed within a minute
     LEASES_ARE_JUDGED = "leases_are_judged"  # a lease that expired a minute ago has been noticed
-    DUE_ARE_STARTED = (
-        "due_are_started"  # what nothing holds back does not stand before a free thread (seen by scheduler/standstill.py)
-    )
+    # These two are seen over a minute, by scheduler/standstill.py:
+    DUE_ARE_STARTED = "due_are_started"  # what nothing holds back does not stand before a free thread
+    HINTS_ARE_ROWS = "hints_are_rows"  # no hint of what is no live step of its queue lies before a free thread
 
 
 @dataclass(frozen=True, slots=True)

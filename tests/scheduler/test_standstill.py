@@ -5,6 +5,7 @@ import pytest
 import redis
 from sqlalchemy import text
 
+from core.hints import hints_key, write_hint
 from db import jobs
 from db.engine import Database
 from db.jobs import Invariant, Scope
@@ -35,9 +36,9 @@ def take(database: Database, step_id: UUID) -> None:
         assert jobs.claim(session, step_id, worker_id=uuid4(), lease=LEASE)
 
 
-def kept(database: Database) -> int:
+def kept(database: Database, invariant: Invariant = Invariant.DUE_ARE_STARTED) -> int:
     with database.jobs() as session:
-        return jobs.count_violations(session)[Invariant.DUE_ARE_STARTED]
+        return jobs.count_violations(session)[invariant]
 
 
 def test_what_nobody_starts_though_a_thread_is_free_is_told_and_hinted(
@@ -124,3 +125,36 @@ def test_nothing_is_held_against_a_platform_that_redis_left(
         look(standstill, 1)
     look(standstill, LOOKS - 1)
     assert kept(database) == 0
+
+
+def end(database: Database) -> UUID:
+    [step_id] = insert(database, "anna", 1)
+    take(database, step_id)
+    change(database, "UPDATE jobs.job_steps SET status = 'succeeded', lease_until = NULL")
+    return step_id
+
+
+@pytest.mark.parametrize("names", [lambda database: end(database).hex, lambda _: uuid4().hex, lambda _: "nothing"])
+def test_a_hint_of_no_live_step_that_nobody_takes_is_told_and_removed(
+    database: Database, standstill: Standstill, wire: redis.Redis, names: Callable[[Database], str]
+):
+    wire.rpush(hints_key("io"), names(database))
+    look(standstill)
+    assert wire.llen(hints_key("io")) == 0
+    assert kept(database, Invariant.HINTS_ARE_ROWS) == 1
+
+
+def test_a_hint_of_what_waits_for_its_retry_stays(database: Database, standstill: Standstill, wire: redis.Redis):
+    [step_id] = insert(database, "anna", 1)
+    change(database, "UPDATE jobs.job_steps SET available_at = now() + interval '1 minute'")
+    wire.rpush(hints_key("io"), write_hint([step_id]))
+    look(standstill)
+    assert hinted(wire) == [step_id]
+    assert kept(database, Invariant.HINTS_ARE_ROWS) == 0
+
+
+def test_a_hint_may_lie_before_workers_that_are_away(database: Database, standstill: Standstill, wire: redis.Redis):
+    change(database, "UPDATE jobs.workers SET seen_at = now() - interval '6 seconds'")
+    wire.rpush(hints_key("io"), uuid4().hex)
+    look(standstill)
+    assert wire.llen(hints_key("io")) == 1
