@@ -14,7 +14,7 @@ from db.base.leads import business_leads, leads_clients
 from db.base.workbook import core_values
 from db.engine import Database
 from tests.api_stub.conftest import bearer, is_problem
-from tests.db.rows import insert_row
+from tests.db.rows import insert_row, owner_column, parents
 
 # Why there is no route is told in docs/api.md.
 NOT_HERE = {"users", "sessions", "oauth_states", "companies", "company_memberships"}
@@ -88,6 +88,29 @@ def test_messages_are_said_in_conversations_of_ones_own(client: TestClient, data
     assert client.get("/v1/messages", headers=bearer(bela)).json()["items"] == []
     assert client.delete(f"/v1/conversations/{mine}").status_code == 204
     assert client.get(f"/v1/messages?conversation_id={mine}").json()["items"] == []
+
+
+@pytest.mark.parametrize(
+    "resource",
+    [one for one in RESOURCES if not owner_column(one.table) and parents(one.table)],
+    ids=lambda one: one.table.name,
+)
+def test_rows_that_do_not_say_whose_they_are_are_listed_for_who_sees_their_parent(
+    client: TestClient, database: Database, owner: str, bela: str, resource: Resource
+):
+    """Where the list is asked for without naming the parent, too."""
+    company = made(database, metadata.tables["public.companies"], "bela")
+    belas, of_company, mine = (
+        made(database, resource.table, user, company_id=of) for user, of in (("bela", None), ("bela", company), (owner, None))
+    )
+    assert listed(client, resource, bearer(bela)) == {belas, of_company}
+    assert listed(client, resource) == {mine}
+    made(database, metadata.tables["public.company_memberships"], owner, company_id=company)
+    assert listed(client, resource) == {mine, of_company}
+
+
+def listed(client: TestClient, resource: Resource, headers: dict[str, str] | None = None) -> set[int]:
+    return {row["id"] for row in client.get(resource.path, headers=headers).json()["items"]}
 
 
 def test_what_names_anothers_company_is_refused_and_so_is_one_that_is_not_there(
