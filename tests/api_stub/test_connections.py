@@ -3,13 +3,16 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx
 import pytest
+import redis
 import structlog
 from fastapi.testclient import TestClient
 from pydantic import SecretStr
@@ -17,17 +20,27 @@ from sqlalchemy import text
 
 from api_stub.app import create_app
 from core.errors import Refused, Unavailable
+from core.nudge import Nudge
 from core.settings import settings
+from db import api_keys
 from db.base.connections import cloud_connections, user_social_accounts
+from pipelines import publish
+from pipelines.base import enqueue
 from pipelines.providers.accounts import access_token
-from tests.api_stub.conftest import is_problem, sign_in
+from tests.accounts import choose
+from tests.api_stub.conftest import bearer, is_problem, sign_in
 from tests.conftest import wait_until
+from tests.pipelines.looks import run_steps
+from tests.pipelines.studio.films import ready_video
+from tests.twins.google import drive, upload
+from twins.clerk import ISSUER
 from twins.running import Twins
 
 ROOT = Path(__file__).parents[2]
 
 PROVIDERS = ["google_drive", "dropbox", "youtube"]
 SITE = "https://app.example.com"
+TOKENS = ("google.access_tokens", "google.refresh_tokens", "dropbox.access_tokens", "dropbox.refresh_tokens")
 
 
 @pytest.fixture(autouse=True)
@@ -258,13 +271,80 @@ def test_tokens_are_written_nowhere_in_clear(client, twins: Twins, database, own
         told.append({"error": repr(refused.value)})
     secrets = [*twins.records("google.access_tokens"), *twins.records("google.refresh_tokens")]
     assert len(secrets) > 2
+    everything = json.dumps(told, default=repr) + caplog.text + every_row(database)
+    assert [secret for secret in [old, *words, *secrets] if secret in everything] == []
+
+
+def every_row(database) -> str:
+    """All that is kept: args, errors and results of jobs too."""
     with database.engine.connect() as connection:
         tables = connection.scalars(
             text("SELECT format('%I.%I', schemaname, tablename) FROM pg_tables WHERE schemaname IN ('public', 'jobs')")
         )
-        kept = [connection.scalar(text(f"SELECT json_agg(t)::text FROM {table} t")) for table in tables.all()]
-    everything = json.dumps(told, default=repr) + caplog.text + str(kept)
-    assert [secret for secret in [old, *words, *secrets] if secret in everything] == []
+        return str([connection.scalar(text(f"SELECT json_agg(t)::text FROM {table} t")) for table in tables.all()])
+
+
+@contextmanager
+def monitored(redis_url: str) -> Iterator[list[str]]:
+    """What Valkey is told within the block; whole when the block has ended."""
+    told: list[str] = []
+    with redis.Redis.from_url(redis_url) as client, client.monitor() as monitor:
+
+        def listen() -> None:
+            while not told or "the end" not in told[-1]:
+                told.append(monitor.next_command()["command"])
+
+        listening = threading.Thread(target=listen)
+        listening.start()
+        try:
+            yield told
+        finally:
+            client.echo("the end")
+            listening.join(20)
+
+
+def signed_in_from_afar(database, storage, config, twins: Twins, redis_url: str) -> list[str]:
+    """The secrets with which somebody came to an installation that counts its requests: a session of Clerk's, and an API key."""
+    away = {"local_mode": False, "redis_url": SecretStr(redis_url), "clerk_issuer": ISSUER, "clerk_parties": SITE}
+    session_token = twins.mint(sub="user_far", azp=SITE)
+    with TestClient(create_app(database, storage, config.model_copy(update=away)), base_url=SITE) as far:
+        assert far.get("/api/auth/user", headers=bearer(session_token)).status_code == 200
+        with database.jobs() as session:
+            api_key = api_keys.insert_api_key(session, user_id="user_far", name="tests")
+        assert far.get("/v1/jobs", headers=bearer(api_key)).status_code == 200
+        assert far.get("/v1/jobs", headers=bearer(f"{api_key}x")).status_code == 401
+    return [session_token, api_key]
+
+
+def test_no_token_is_told_to_valkey_to_a_log_or_to_a_row_while_accounts_are_at_work(
+    client, twins: Twins, database, storage, config, owner, worker, channel, wire, redis_url, monkeypatch, caplog
+):
+    """From the sign-in over the consent page and a look at a folder to a film that is uploaded; both meet a token that is over."""
+    monkeypatch.setattr(database, "_nudge", Nudge(redis_url))
+    upload(drive(twins, "owner@example.com"), "a.mp4", b"a film")
+    with monitored(redis_url) as told, structlog.testing.capture_logs() as lines:
+        secrets = signed_in_from_afar(database, storage, config, twins, redis_url)
+        for provider in PROVIDERS:
+            connected(client, provider)
+        [row] = [row for row in rows(database, owner, "google_drive") if row["provider"] == "google_drive"]
+        choose(database, owner, row["id"], "root")
+        twins.fault("drive", "expired_token")
+        with database.tenant(owner) as session:
+            looked = enqueue(session, "connection_sync", {"connection_id": row["id"]}, owner_id=owner)
+        run_steps(worker, "drain", "watch", "fetch")
+        twins.expire_tokens("google")
+        with database.tenant(owner) as session:
+            published = publish.start(session, ready_video(database, storage, owner, b"a film"), user_id=owner)
+        run_steps(worker, "export", "upload", "reveal")
+        answers = [client.get(f"/v1/jobs/{job_id}").text for job_id in (looked, published)]
+    assert worker.job(looked)["status"] == "succeeded"
+    assert {step["name"]: step["status"] for step in worker.job(published)["steps"]}["upload"] == "succeeded"
+    assert any("PUBLISH" in command for command in told)
+    assert any("user_far" in command for command in told)
+    secrets += [*client.cookies.values(), *(token for table in TOKENS for token in twins.records(table))]
+    assert len(secrets) > 8
+    everything = {"valkey": str(told), "log": str(lines) + caplog.text, "rows": every_row(database), "answers": str(answers)}
+    assert [(where, secret) for where, words in everything.items() for secret in secrets if secret in words] == []
 
 
 def test_somebody_signs_in_with_google_and_out(database, storage, config, twins: Twins):
