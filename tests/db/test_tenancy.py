@@ -3,17 +3,20 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import ProgrammingError
 
 from core.local_stack.servers import Servers
 from core.sandbox.run import Sandbox
 from core.storage import FolderStorage
 from db import users, videos
+from db.base import accounts
+from db.base.companies import company_memberships
 from db.engine import Database
 from pipelines import ingest
 from testkit import Worker
 from tests.conftest import admin_url, opened
+from tests.contract.matrix import write_rows
 
 # What of the product the job core's role may read, each for a named query: sign-in, invitations, channels, OAuth, schedules, pruning.
 READ_BY_THE_CORE = {
@@ -25,6 +28,19 @@ READ_BY_THE_CORE = {
     "user_channels",
     "users",
     "youtube_channels",
+}
+
+# Tables of the job core of which `write_rows` and a worker leave no row: their policies are asked of none here.
+EMPTY = {
+    "archived_jobs",
+    "effects",
+    "idempotency_keys",
+    "job_logs",
+    "schedule_fires",
+    "seen_versions",
+    "syncs",
+    "unique_keys",
+    "watch_channels",
 }
 
 
@@ -52,6 +68,40 @@ def test_every_table_keeps_row_level_security_on(database: Database):
         """)
         # These three belong to the installation, not to a user, and only the job core's role may read them.
         assert set(connection.scalars(statement)) == {"jobs.alembic_version", "jobs.queues", "jobs.workers"}
+
+
+def test_what_the_job_core_keeps_of_somebody_is_seen_and_removed_by_nobody_else(database: Database, worker: Worker):
+    """Every table of it that users' transactions may read; a worker's are those of its job's owner. A new one fails until it has a row."""
+    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(accounts.users.insert(), [{"id": user} for user in ("anna", "bela", "mia")])
+        company = write_rows(connection, database, "anna").ids["companies"]
+        connection.execute(company_memberships.insert().values(company_id=company, user_id="mia", role="member"))
+        worker.drain()
+        readable = text("""
+            SELECT relname FROM pg_class WHERE relnamespace = 'jobs'::regnamespace AND relkind IN ('r', 'p')
+                AND has_any_column_privilege('askstephen_tenant', oid, 'SELECT')
+        """)
+        kept = {table: count_of(connection, table) for table in connection.scalars(readable).all()}
+    assert {table for table, count in kept.items() if not count} == EMPTY
+    for table in kept.keys() - EMPTY:
+        with database.tenant("anna") as session:
+            assert count_of(session.connection(), table) == kept[table], table
+        for user in ("bela", "mia", ""):
+            with database.tenant(user) as session:
+                assert count_of(session.connection(), table) == 0, (table, user)
+            assert removes_none(database, table, user), (table, user)
+
+
+def count_of(connection: Connection, table: str) -> int:
+    return int(connection.scalar(text(f"SELECT count(*) FROM jobs.{table}")) or 0)
+
+
+def removes_none(database: Database, table: str, user: str) -> bool:
+    try:
+        with database.tenant(user) as session:
+            return session.connection().execute(text(f"DELETE FROM jobs.{table}")).rowcount == 0
+    except ProgrammingError as refused:
+        return "permission denied" in str(refused)
 
 
 @pytest.fixture
