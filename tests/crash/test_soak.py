@@ -74,7 +74,7 @@ def test_the_oracle_takes_an_unknown_claim_only_where_the_server_crashed_just_af
     left = left_well(uuid4())
     [[ran]] = left.executions.values()
     left.executions[ran.step_id].append(Execution(uuid4(), ran.step_id, ran.job_id, ran.step, 0, NOW))
-    found = oracle.violations(left, {}, set(), [Fault(at, "SIGKILL postgres", None, loses_steps=False)])
+    found = oracle.violations(left, {}, set(), [Fault(at, "SIGKILL", "postgres", loses_steps=False)])
     assert bool(found["execution without a claim"]) != undone
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import RowMapping, text
 
 from tests.crash.soak.faults import Fault
 from tests.crash.soak.stage import WORKERS, Stage
+from tests.crash.soak.surroundings import LOG_FULL
 from tests.crash.soak.words import tell
 
 LIVE = ("waiting", "queued", "running", "retrying")
@@ -183,7 +184,7 @@ def _unknown_claims(left: Left, released: set[UUID], faults: Sequence[Fault]) ->
     """Every execution is in the timeline: the step's own row, or an attempt. But for claims that a crash of the server undid just
     after they were made, as decision 0009 has it; what ran under them counts nothing.
     """
-    crashes = [fault.at for fault in faults if fault.deed == "SIGKILL postgres"]
+    crashes = [fault.at for fault in faults if fault.deed == LOG_FULL or (fault.deed, fault.process) == ("SIGKILL", "postgres")]
     for step_id, executions in left.executions.items():
         known = {attempt["claim_id"] for attempt in left.attempts.get(step_id, ())}
         known |= {left.steps[step_id]["claim_id"]} if step_id in left.steps else set()

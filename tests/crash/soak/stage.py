@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import redis
+from sqlalchemy.exc import OperationalError
 
 from core.local_stack.programs import SAME
 from core.nudge import Nudge
@@ -67,6 +68,14 @@ class Stage:
         """One that does not wait for a server that stands still: who asks is the one to wake it."""
         return redis.Redis.from_url(self.redis_url, socket_timeout=1)
 
+    def answers(self) -> bool:
+        """Tell whether Postgres does."""
+        try:
+            with self.database.engine.connect() as connection:
+                return connection.exec_driver_sql("SELECT true").scalar_one()
+        except OperationalError:
+            return False
+
     def inside(self, path: Path) -> Path:
         """Where that which the platform sees at `path` is for us: it may lie on a disk of its own."""
         return Path(f"/proc/{self.runner.pid}/root") / path.relative_to("/")
@@ -111,7 +120,7 @@ def platform(*, lease_seconds: float) -> Iterator[Stage]:
     with tempfile.TemporaryDirectory(prefix="askstephen-soak-") as folder:  # short: sockets are looked for in the home
         Path(folder).chmod(0o711)  # as root, servers run as a user that must be able to walk in
         home = Path(folder) / "home"
-        small_disks = {home / name: _DISK_BYTES for name in ("attempts", "storage", "rows")} if disks.may_mount() else {}
+        small_disks = {home / name: _DISK_BYTES for name in ("attempts", "storage", "rows", "wal")} if disks.may_mount() else {}
         if not small_disks:
             tell("no disk will be full: only root may mount a small one")
         links = _open_links(home)
@@ -124,6 +133,7 @@ def platform(*, lease_seconds: float) -> Iterator[Stage]:
                 connection.exec_driver_sql(_EFFECTS)
             if small_disks:
                 _move_rows(stage)
+                _move_log(stage)
             yield stage
         finally:
             stage.database.dispose()
@@ -175,10 +185,37 @@ def _open_links(home: Path) -> Links:
 def _move_rows(stage: Stage) -> None:
     """The rows of jobs onto a small disk; what the server needs to start again stays where it is."""
     folder = stage.home / "rows" / "tablespace"
-    owner = (stage.home / "postgres").stat()
-    stage.inside(folder).mkdir(mode=0o700)
-    os.chown(stage.inside(folder), owner.st_uid, owner.st_gid)
+    _make_folder(stage, folder)
     with stage.database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql(f"CREATE TABLESPACE small LOCATION '{folder}'")
         for table in ("jobs.jobs", "jobs.job_steps", "soak.effects"):
             connection.exec_driver_sql(f"ALTER TABLE {table} SET TABLESPACE small")
+
+
+def _move_log(stage: Stage) -> None:
+    """The log of the server onto a small disk, as after a crash: no server can do this while it runs."""
+    folder = stage.home / "wal" / "log"
+    [link] = (stage.home / "postgres").glob("data-*/pg_wal")
+    _make_folder(stage, folder)
+    server = stage.process_of("postgres")
+    if server is None:
+        raise RuntimeError("the server died before anything was done to it")
+    processes = [server]
+    os.kill(server, signal.SIGSTOP)  # from now on it starts no other
+    processes += map(int, Path(f"/proc/{server}/task/{server}/children").read_text().split())
+    for number in processes:
+        os.kill(number, signal.SIGSTOP)
+    subprocess.run(["cp", "-a", f"{link}/.", str(stage.inside(folder))], check=True)
+    link.rename(link.with_name("pg_wal.before"))
+    link.symlink_to(folder)
+    for number in processes:
+        os.kill(number, signal.SIGKILL)
+    stage.database.dispose()
+    wait_until(stage.answers, seconds=30)
+
+
+def _make_folder(stage: Stage, folder: Path) -> None:
+    """One that is the server's."""
+    owner = (stage.home / "postgres").stat()
+    stage.inside(folder).mkdir(mode=0o700)
+    os.chown(stage.inside(folder), owner.st_uid, owner.st_gid)

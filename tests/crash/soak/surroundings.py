@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from sqlalchemy.exc import OperationalError
 
 from tests.crash.soak import disks
 from tests.crash.soak.stage import LINKED, WORKERS, soak_folder
@@ -19,6 +22,10 @@ if TYPE_CHECKING:
 
 _AWAY_LEASES = (3, 12)  # of ten seconds: 30 to 120 s
 _SLOW_LEASES = (1 / 200, 1 / 60)
+LOG_FULL = "disk full of wal"
+_LOG_SECONDS = 1.0
+_LOG_DEATHS = 3  # after 0.2, 0.4 and 0.8 s, at most
+_USE_LOG = "SELECT pg_logical_emit_message(false, '', ''), pg_switch_wal()"
 
 
 def surroundings(faults: Faults) -> dict[str, Callable[[], bool]]:
@@ -28,7 +35,7 @@ def surroundings(faults: Faults) -> dict[str, Callable[[], bool]]:
         for name, harm in (("slow", _slow), ("silent", _silence), ("cut", _cut)):
             deeds[f"link to {server} {name}"] = partial(_harm_link, faults, server, harm)
     for disk in faults.stage.small_disks:
-        deeds[f"disk full {disk.name}"] = partial(_fill, faults, disk)
+        deeds[f"disk full {disk.name}"] = partial(_fill_log if disk.name == "wal" else _fill, faults, disk)
     if library := _find_faketime():
         deeds["clock jumps scheduler"] = partial(_jump, faults, ("scheduler",), library)
         deeds["clock jumps worker"] = partial(_jump, faults, tuple(WORKERS), library)
@@ -103,6 +110,20 @@ def _fill(faults: Faults, disk: Path) -> bool:
     seconds = faults.long_seconds()
     faults.away(name, seconds, partial(disks.relieve, folder))
     return faults.note(f"disk full of {disk.name}", loses_steps=disk.name == "rows", seconds=seconds)
+
+
+def _fill_log(faults: Faults, disk: Path) -> bool:
+    """The server dies of it, and of every attempt to recover: there is room again before the runner gives up."""
+    if faults.process_of("postgres") is None or not faults.may_die("postgres", _LOG_DEATHS):
+        return False
+    folder = faults.stage.inside(disk)
+    disks.fill(folder)
+    with suppress(OperationalError), faults.stage.database.engine.connect() as connection:
+        while True:
+            connection.exec_driver_sql(_USE_LOG)
+    faults.after(_LOG_SECONDS, partial(disks.relieve, folder))
+    faults.spare("postgres")
+    return faults.note(LOG_FULL, loses_steps=True, seconds=_LOG_SECONDS)
 
 
 def _jump(faults: Faults, names: Sequence[str], library: Path) -> bool:
