@@ -21,7 +21,7 @@ LIVE = ("waiting", "queued", "running", "retrying")
 _PROMISED_SECONDS = 15
 _BEFORE = timedelta(seconds=15)  # a scheduler that began shortly before still watches
 _PROCESS = {queue: name for name, queues in WORKERS.items() for queue in queues}
-_NOT_ON_DISK = timedelta(seconds=3)  # three rounds of the WAL writer (0.6 s), and room for a disk that is busy
+_NOT_ON_DISK = timedelta(seconds=1)  # three rounds of the WAL writer, and room
 
 
 @dataclass(frozen=True, slots=True)
