@@ -25,7 +25,7 @@ LOOK_SECONDS = 5
 LOOKS = 13  # a minute: longer than a worker that drains, or one whose connection to Redis hangs, takes no hints
 _log = get_logger(__name__)
 
-# Threads are shared by the queues of a worker: whatever runs on any of these may hold them. A suspect holds them all.
+# A paused queue is not even looked through. Threads are shared by the queues of a worker: whatever runs on any of these may hold them. A suspect holds them all.
 _IDLE = text(f"""
 SELECT q.name FROM jobs.queues q
 CROSS JOIN LATERAL (SELECT sum(w.threads) AS count FROM jobs.workers w WHERE q.name = ANY(w.queues) AND {WORKER_LIVES}
@@ -34,6 +34,7 @@ CROSS JOIN LATERAL (SELECT count(*) AS count, coalesce(bool_or(s.deaths > 0), fa
     WHERE s.status = 'running' AND s.queue IN (
         SELECT unnest(w.queues) FROM jobs.workers w WHERE q.name = ANY(w.queues) AND {WORKER_LIVES})) running
 WHERE threads.count > running.count AND NOT running.alone
+  AND NOT EXISTS (SELECT 1 FROM jobs.pauses p WHERE p.kind = 'queue' AND p.name = q.name)
 """)  # noqa: S608  (a constant)
 _STANDS = text("""
 SELECT job_id FROM jobs.job_steps
