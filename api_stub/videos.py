@@ -193,9 +193,10 @@ def delete_video(video_id: Id, user: User, database: DatabaseHere, storage: Stor
 
 
 def delete(database: Database, storage: Storage, user: str, video_id: int) -> None:
-    """Remove a video, its jobs first, its files last; what still runs for it finds itself replaced. Raises NotFound."""
+    """Remove a video, its jobs first, its files last; what still runs for it finds itself replaced. Raises NotFound, Forbidden."""
     with database.tenant(user) as session:
-        videos.get_video(session, video_id)
+        videos.delete_video(session, video_id)
+        session.rollback()  # whoever may not is refused before their jobs go
     with database.jobs() as session:
         jobs.delete_jobs(session, videos.subject(video_id), owner_id=user)
     with database.tenant(user) as session:

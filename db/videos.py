@@ -14,7 +14,7 @@ from sqlalchemy.types import Uuid
 
 from core.errors import NotFound
 from db.base import videos as tables
-from db.base.rows import MOST, find_row, list_rows
+from db.base.rows import MOST, delete_row, find_row, list_rows
 from db.base.videos import RequestStatus
 from db.engine import Role, acting_as
 
@@ -283,13 +283,13 @@ WHERE NOT EXISTS (SELECT 1 FROM video_files f WHERE f.key LIKE replace(substring
 def delete_video(session: Session, video_id: int) -> list[str]:
     """Remove a video with its files' rows, checks and requests; returns the storage keys of which nobody's file is a neighbour.
 
-    What one attempt wrote lies together, and a source may belong to several videos of its owner.
+    What one attempt wrote lies together, and a source may belong to several videos of its owner. Raises NotFound, Forbidden.
     """
     get_video(session, video_id)
     statement = text("SELECT key FROM video_files WHERE video_id = :id")
     keys = list(session.execute(statement, {"id": video_id}).scalars())
     session.execute(text("DELETE FROM video_ingest_requests WHERE video_id = :id"), {"id": video_id})
-    session.execute(text("DELETE FROM videos WHERE id = :id"), {"id": video_id})
+    delete_row(session, tables.videos, video_id)
     with acting_as(session, Role.JOBS):  # sees the keys of all, also of files that who asks may not see
         return list(session.execute(_UNNAMED, {"keys": keys}).scalars())
 

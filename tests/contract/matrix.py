@@ -4,30 +4,36 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from inspect import getclosurevars
 from typing import Any
 from urllib.parse import quote
 
 from fastapi import FastAPI
+from fastapi.dependencies.models import Dependant
 from fastapi.routing import iter_route_contexts
 from sqlalchemy import Connection, String, Table, text
 
+from api_stub.auth import in_area
 from core.ids import new_id
 from db import api_keys, failures, jobs, schedules
 from db.base import metadata
 from db.base.companies import MemberRole
 from db.base.competitors import SnapshotSource
 from db.companies import invite
+from db.confidentiality import Decision, decide, insert_check
 from db.engine import Database
 from db.intel import Kind, keep_intelligence
+from db.permissions import Area, CompanyDeed
 from db.watched import insert_competitor
 from tests.db.rows import TABLES, insert_row
 
 SECRET = "annas-secret"
 # Parts of a path that name no row of anybody's: a form of a film, a part of one, a table of the workbook.
-WORDS = {"kind": "mp4", "path": "master.m3u8", "section": "swot", "segment_id": "seg-1"}
+WORDS = {"kind": "mp4", "path": "master.m3u8", "section": "swot"}
 # What the other parts name: the table and its column. A part that is new must be here, and its row be there.
 NAMED = {
     "video_id": "videos",
+    "segment_id": "confidentiality_decisions.segment_id",
     "request_id": "video_ingest_requests",
     "connection_id": "cloud_connections",
     "client_id": "leads_clients",
@@ -48,6 +54,16 @@ NAMED = {
     "name": "jobs.queues.name",
     "group_id": "jobs.job_steps.error_class",
 }
+# What no company shares.
+UNSHARED = {"users", "youtube_channels", "user_channels"}
+# What asks for something of one's own besides: a channel, a file (here there are none), a schedule that runs in one's name.
+HERS = {
+    "/api/videos/{video_id}/publish",
+    *("/media/videos/{video_id}/ladder/{path:path}", "/media/videos/{video_id}/{kind}"),
+    *("/v1/leads-search-schedules/{row_id}/fires", "/v1/leads-search-schedules/{row_id}/run"),
+}
+# DELETEs that leave the row, cancelled, or take a part out of a row that members change.
+CHANGES = {"/api/ingest-requests/{request_id}", "/v1/messages/{row_id}"}
 
 
 @dataclass(frozen=True)
@@ -57,6 +73,7 @@ class Asked:
     method: str
     path: str
     body: Any = None
+    areas: frozenset[Area] = frozenset()  # that who asks must be let into
 
     @property
     def names_a_row(self) -> bool:
@@ -84,7 +101,16 @@ def operations(app: FastAPI) -> Iterator[Asked]:
         for method in sorted(set(route.methods or ()) - {"HEAD", "OPTIONS"}):
             operation = described["paths"].get(route.path, {}).get(method.lower(), {})
             content = operation.get("requestBody", {}).get("content", {}).get("application/json")
-            yield Asked(method, route.path, least(content["schema"], described) if content else None)
+            body = least(content["schema"], described) if content else None
+            yield Asked(method, route.path, body, frozenset(_areas(route.dependant)))
+
+
+def _areas(needed: Dependant) -> Iterator[Area]:
+    """Those that a route's dependencies ask for, whichever way it was told to."""
+    for dependency in needed.dependencies:
+        if getattr(dependency.call, "__qualname__", "").startswith(f"{in_area.__name__}."):
+            yield getclosurevars(dependency.call).nonlocals["area"]
+        yield from _areas(dependency)
 
 
 def least(schema: Mapping[str, Any], described: Mapping[str, Any]) -> Any:
@@ -127,6 +153,22 @@ def named(asked: Asked, part: str) -> str:
     return asked.path.split("/")[2].replace("-", "_") if part == "row_id" else NAMED[part]
 
 
+def deed(asked: Asked) -> CompanyDeed | None:
+    """What this is in the company whose rows it names; None where it names what no company shares."""
+    names = {named(asked, part) for part in asked.parts if part not in WORDS}
+    if asked.path.endswith("/invitations") or "{email}" in asked.path:
+        return CompanyDeed.INVITE
+    if "/members/" in asked.path:
+        return CompanyDeed.MANAGE_MEMBERS
+    if asked.path in HERS or names & UNSHARED or any(name.startswith("jobs.") for name in names):
+        return None
+    if asked.path.startswith("/v1/connections/"):
+        return CompanyDeed.CONNECT
+    if (asked.method == "DELETE" or asked.path.endswith("/delete")) and asked.path not in CHANGES:
+        return CompanyDeed.CLOSE if names == {"companies"} else CompanyDeed.REMOVE
+    return CompanyDeed.READ if asked.method == "GET" else CompanyDeed.WORK
+
+
 def find_row(connection: Connection, name: str, key: object) -> str | None:
     """The row of this name and key as it stands."""
     table, _, column = name.removeprefix("jobs.").partition(".")
@@ -135,17 +177,25 @@ def find_row(connection: Connection, name: str, key: object) -> str | None:
     return connection.scalar(text(statement), {"key": str(key)})
 
 
-def write_rows(connection: Connection, database: Database, user: str) -> Rows:
-    """A row of every table for this user, whose texts all hold the secret."""
+def write_rows(connection: Connection, database: Database, user: str, company: int | None = None) -> Rows:
+    """A row of every table for this user, or for her company, whose texts all hold the secret."""
     ids: dict[str, Any] = {"users": user}
     for name, table in TABLES.items():
         if name not in {"users", "sessions", "company_memberships"}:
-            ids[name] = insert_row(connection, table, user, **_secrets(table))
+            ids[name] = insert_row(connection, table, user, company_id=company, **_secrets(table))
+    ids["companies"] = company or ids["companies"]
     with database.tenant(user) as session:
         watched = {"competitor_key": f"url:{SECRET}", "source": SnapshotSource.WEBSITE, "url": SECRET, "name": SECRET}
         ids["competitors"] = insert_competitor(session, ids["leads_clients"], **watched, user_id=user)["id"]
         said = {"model_used": SECRET, "said_at": datetime.now(UTC), "user_id": user}
         keep_intelligence(session, ids["leads_clients"], Kind.REVIEWS, {"summary": SECRET}, **said)
+        segment = ids["confidentiality_decisions.segment_id"] = f"{SECRET} segment"
+        times = {"startTime": "00:00:00", "endTime": "00:00:01", "startSeconds": 0, "endSeconds": 1}
+        kind = {"category": "financial", "severity": "high", "confidence": 0.5, "rule": "money_amount"}
+        found = {"id": segment, "reason": SECRET, **times, **kind}
+        said = {"clear": False, "segments": [found], "summary": SECRET, "model_used": SECRET}
+        insert_check(session, ids["videos"], triggered_by=user, **said)
+        decide(session, ids["videos"], segment, Decision.PENDING, note="", by=user)
         how = {"rule": {"kind": "weekly", "weekday": 1}, "zone": "UTC", "subject": SECRET}
         ids["jobs.schedules"] = schedules.insert(session, owner_id=user, pipeline="self_check", args={}, **how)["id"]
         new = {"pipeline": "self_check", "owner_id": user, "args": {"words": SECRET}}
