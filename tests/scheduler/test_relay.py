@@ -1,7 +1,4 @@
 import sys
-import threading
-import time
-from contextlib import suppress
 from datetime import timedelta
 from uuid import UUID, uuid4
 
@@ -211,28 +208,23 @@ def test_redis_is_asked_for_nothing_that_grows_with_what_it_holds(
     )
 
 
-def test_a_backlog_of_short_steps_is_not_waited_for(
+def test_a_stock_of_hints_is_looked_after_before_it_is_used_up(
     database: Database, relay: Relay, wire: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ):
-    """That the stock of hints was claimed moves nothing of which the relay is told: it came back once a second, and workers stood still."""
-    waiting = len(insert(database, "anna", 3200))
+    """That it was claimed moves nothing of which the relay is told: it came back once a second, and workers stood still."""
+    insert(database, "anna", 300)
     with database.jobs() as session:
         jobs.keep_times(session, {("p", "first"): (1, 0.001)})
+    waits: list[float] = []
 
-    def run_to_the_end() -> None:
-        with suppress(SystemExit):
-            relay.run()
+    def hear(seconds: float) -> bool:
+        waits.append(seconds)
+        return len(waits) == 1 or sys.exit()
 
-    thread = threading.Thread(target=run_to_the_end)
-    thread.start()
-    began = time.monotonic()
-    while waiting and time.monotonic() - began < 10:
-        for hint in wire.lpop(hints_key("io"), 8) or ():
-            with database.hot() as session:
-                step_ids = read_hint(hint.decode()).step_ids
-                waiting -= len(jobs.claim_many(session, step_ids, worker_id=uuid4(), lease=timedelta(seconds=30)))
-        time.sleep(0.005)
-    seconds = time.monotonic() - began
-    monkeypatch.setattr(relay, "tick", sys.exit)
-    thread.join()
-    assert seconds < 2  # four stocks of 800
+    monkeypatch.setattr(relay, "hear", hear)
+    monkeypatch.setattr("scheduler.relay.time.sleep", waits.append)
+    with pytest.raises(SystemExit):
+        relay.run()
+    assert len(hinted(wire)) == 300
+    _, rest, wait = waits
+    assert (rest <= 0.05, wait <= 0.05) == (True, True)
