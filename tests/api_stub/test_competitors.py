@@ -117,4 +117,4 @@ def test_the_page_shows_changes_as_text_and_works_by_forms(client: TestClient, d
     assert "alert(1)" in client.get("/competitors?show=all").text
     competitor = client.get("/v1/competitors").json()["items"][0]["id"]
     client.post(f"/competitors/{competitor}", data={"action": "leave"})
-    assert "Nobody is watched yet." in client.get("/competitors").text
+    assert "Nobody is watched yet" in client.get("/competitors").text
