@@ -288,7 +288,8 @@ def every_row(database) -> str:
 def monitored(redis_url: str) -> Iterator[list[str]]:
     """What Valkey is told within the block; whole when the block has ended."""
     told: list[str] = []
-    with redis.Redis.from_url(redis_url) as client, client.monitor() as monitor:
+    # No time-out: a busy machine may tell nothing for longer than the client's five seconds.
+    with redis.Redis.from_url(redis_url, socket_timeout=None) as client, client.monitor() as monitor:
 
         def listen() -> None:
             while not told or "the end" not in told[-1]:
