@@ -20,7 +20,7 @@ class Group:
     pipeline: str
     step: str
     error_class: str
-    message: str  # numbers, ids and quoted words left out
+    message: str  # of the newest; numbers, ids and quoted words of the others may be different
     count: int
     jobs: int
     first_at: datetime
@@ -30,16 +30,22 @@ class Group:
 
 # A job whose step ran again, or that was archived, is in none.
 _GROUPS = text(f"""
-SELECT {OF_GROUP} AS id, pipeline, name AS step, coalesce(error_class, 'Unknown') AS error_class, coalesce(error_group, '') AS message,
-    count(*) AS count, count(DISTINCT job_id) AS jobs, min(finished_at) AS first_at, max(finished_at) AS last_at,
-    (array_agg(job_id ORDER BY finished_at DESC))[1] AS newest_job_id
-FROM jobs.job_steps WHERE status IN ('failed', 'quarantined') AND NOT optional
-GROUP BY pipeline, name, job_steps.error_class, error_group
-UNION ALL
-SELECT {OF_STOPPED}, pipeline, '', 'TimeLimit', jobs.error_group(stop_reason), count(*), count(*), min(finished_at), max(finished_at),
-    (array_agg(id ORDER BY finished_at DESC))[1]
-FROM jobs.jobs WHERE stop_reason IS NOT NULL AND finished_at IS NOT NULL GROUP BY pipeline, jobs.error_group(stop_reason)
-ORDER BY last_at DESC LIMIT :limit
+WITH groups AS (
+    SELECT {OF_GROUP} AS id, pipeline, name AS step, coalesce(error_class, 'Unknown') AS error_class, error_group,
+        count(*) AS count, count(DISTINCT job_id) AS jobs, min(finished_at) AS first_at, max(finished_at) AS last_at,
+        (array_agg(job_id ORDER BY finished_at DESC))[1] AS newest_job_id
+    FROM jobs.job_steps WHERE status IN ('failed', 'quarantined') AND NOT optional
+    GROUP BY pipeline, name, job_steps.error_class, error_group
+    UNION ALL
+    SELECT {OF_STOPPED}, pipeline, '', 'TimeLimit', jobs.error_group(stop_reason), count(*), count(*), min(finished_at), max(finished_at),
+        (array_agg(id ORDER BY finished_at DESC))[1]
+    FROM jobs.jobs WHERE stop_reason IS NOT NULL AND finished_at IS NOT NULL GROUP BY pipeline, jobs.error_group(stop_reason)
+    ORDER BY last_at DESC LIMIT :limit
+)
+SELECT g.id, g.pipeline, g.step, g.error_class, g.count, g.jobs, g.first_at, g.last_at, g.newest_job_id, left(coalesce(
+    (SELECT s.error FROM jobs.job_steps s WHERE s.job_id = g.newest_job_id AND s.name = g.step AND s.error_group = g.error_group LIMIT 1),
+    (SELECT j.stop_reason FROM jobs.jobs j WHERE j.id = g.newest_job_id), ''), 300) AS message
+FROM groups g ORDER BY g.last_at DESC
 """)  # noqa: S608  (constants)
 
 

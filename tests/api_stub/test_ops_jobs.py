@@ -100,7 +100,7 @@ def test_failures_are_grouped_by_what_they_have_in_common(client: TestClient, da
     groups = client.get("/ops/failures").json()["items"]
     assert [(one["error_class"], one["message"], one["jobs"]) for one in groups] == [
         ("DiskFull", "the disk is full", 1),
-        ("Refused", "file # has # streams", 2),
+        ("Refused", "file '22.mp4' has 22 streams", 2),  # the newest
     ]
     assert len(ids(client.get("/ops/jobs", params={"failure": groups[1]["id"]}))) == 2
 
@@ -112,6 +112,7 @@ def test_a_job_past_its_limit_is_a_failure_without_a_step(client: TestClient, da
         jobs.stop_late_jobs(session)
     [group] = client.get("/ops/failures").json()["items"]
     assert (group["step"], group["error_class"], group["jobs"]) == ("", "TimeLimit", 1)
+    assert "limit" in group["message"]
     assert ids(client.get("/ops/jobs", params={"failure": group["id"]})) == [str(job_id)]
 
 

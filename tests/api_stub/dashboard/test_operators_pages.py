@@ -134,7 +134,7 @@ def test_the_buttons_of_a_provider_and_of_a_schedule(client: TestClient, full: d
 
 def test_a_job_is_run_again_from_a_step_by_its_button(client: TestClient, database: Database, owner: str):  # noqa: F811
     job_id = break_job(database, make_job(database, make_user(database, "bela")), "no")
-    assert "From step" in client.get(f"/jobs/{job_id}").text
+    assert "<option>write_sample</option>" in client.get(f"/jobs/{job_id}").text
     assert post(client, f"/jobs/{job_id}", action="retry", step="write_sample", reason="mended").status_code == 303
     assert status_of(database, job_id) == "queued"
     [action] = client.get("/ops/actions").json()["items"]
