@@ -64,12 +64,12 @@ def _opened(connection: psycopg.Connection, table: str, column: str, ring: KeyRi
 
 def describe(url: str) -> str:
     """Every object of it but its rows, as pg_dump tells it."""
-    argv = [find_postgres() / "pg_dump", "--schema-only", "--restrict-key=x", f"--dbname={plain(url)}"]
+    argv = [str(find_postgres() / "pg_dump"), "--schema-only", "--restrict-key=x", f"--dbname={plain(url)}"]
     return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
 
 
 def restore(dump: Path, url: str) -> None:
-    subprocess.run([find_postgres() / "pg_restore", f"--dbname={plain(url)}", dump], check=True)
+    subprocess.run([str(find_postgres() / "pg_restore"), f"--dbname={plain(url)}", str(dump)], check=True)
 
 
 @contextmanager

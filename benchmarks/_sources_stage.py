@@ -114,7 +114,7 @@ class Bench:
             jobs = [status.snapshot(session, job_id) for job_id in found]
             now = datetime.now(UTC)
             return [
-                f"job {job['id']}: {job['status']}: {_ending(session, job) if ended else _waits_for(session, job, now)}"
+                f"job {job['id']}: {job['status']}: {_ending(session, job) if ended else why_not_running(session, job['id'], now=now) or 'it runs'}"
                 for job in jobs
             ]
 
@@ -144,10 +144,6 @@ def _free_port() -> int:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
         return port
-
-
-def _waits_for(session: Session, job: dict[str, Any], now: datetime) -> str:
-    return why_not_running(session, job, now=now) or "it runs"
 
 
 def _ending(session: Session, job: dict[str, Any]) -> str:

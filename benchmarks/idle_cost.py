@@ -32,7 +32,7 @@ def main(arguments: list[str]) -> int:
         command = [sys.executable, "-m", "api_stub.cli", "up", "--port", "0", "--home", str(home)]
         up = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "SAMPLE": "false"}, stdout=subprocess.PIPE, text=True)
         try:
-            while not (up.stdout.readline()).startswith("Open"):
+            while up.stdout and not up.stdout.readline().startswith("Open"):
                 assert up.poll() is None, "the platform did not start"
             time.sleep(SETTLE_SECONDS)
             figures = watch(up.pid, seconds=20 if options.quick else 60)

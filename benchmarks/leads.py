@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
 
@@ -49,7 +50,7 @@ def measure_pairs(path: Path) -> dict[str, float]:
     return {"listings": len(rows), "pairs": len(true), **{name: round(value, 4) for name, value in figures.items()}}
 
 
-def _pairs(labels: list[object]) -> set[tuple[int, int]]:
+def _pairs(labels: Sequence[object]) -> set[tuple[int, int]]:
     members: dict[object, list[int]] = {}
     for number, label in enumerate(labels):
         members.setdefault(label, []).append(number)
@@ -110,8 +111,7 @@ def measure_kept(*, found: int, stored: int) -> dict[str, float]:
             for _ in range(2):
                 began = time.perf_counter()
                 with database.tenant(users.LOCAL_OWNER) as session:
-                    how = {"user_id": users.LOCAL_OWNER, "keyword": "plumber", "geo": "here"}
-                    search = insert_search(session, client_id, **how)
+                    search = insert_search(session, client_id, user_id=users.LOCAL_OWNER, keyword="plumber", geo="here")
                     results = keep(session, search, listings[stored - found // 2 :], provider="bench")
                     complete_search(session, search["id"], results)
                 seconds.append(round(time.perf_counter() - began, 2))

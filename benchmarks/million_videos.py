@@ -97,7 +97,7 @@ def main(arguments: list[str]) -> int:
                 f"{name}, {who}": plan(database, what, user) for who, user in people.items() for name, what in PLANS.items()
             }
             with web_process(folder, servers.environment) as url:
-                answers = {}
+                answers: dict[str, Any] = {}
                 for who, user in people.items():
                     answers |= {f"{name}, {who}": seen for name, seen in ask(url, keys[user], rounds).items()}
                 answers |= {"every video, a page": measure(url, keys["user0"], "/api/admin/all-videos?limit=50", rounds)}

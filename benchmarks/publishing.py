@@ -49,7 +49,7 @@ def main() -> int:
         own = {"PUBLISH_CHUNK_BYTES": str(CHUNK), "GOOGLE_CLIENT_ID": "client", "GOOGLE_CLIENT_SECRET": "secret"}
         os.environ.update(twins.environment() | own)
         os.environ.pop("SSL_CERT_DIR", None)
-        with platform(lease_seconds=2.0) as stage:
+        with platform(lease_seconds=2.0, with_small_disks=False) as stage:
             figures = _run(stage, twins, draw, pieces=(8, 20) if wanted.quick else (20, 60))
         figures["complaints"] = len(twins.complaints())
     print(json.dumps(figures))
@@ -69,7 +69,7 @@ def _run(stage: Stage, twins: Twins, draw: random.Random, *, pieces: tuple[int, 
         video_id = ready_video(stage.database, storage, OWNER, film, clear=clear, captions=None, title=f"Video {number}")
         with stage.database.tenant(OWNER) as session:
             job_ids.append(publish.start(session, video_id, user_id=OWNER, privacy=Privacy.PUBLIC))
-    killed, leaks, retried, last_killed = 0, set(), 0, -REST_SECONDS
+    killed, leaks, retried, last_killed = 0, set(), 0, -float(REST_SECONDS)
     while time.monotonic() - began < DEADLINE_SECONDS:
         beside = stage.start_beside("worker")
         time.sleep(draw.uniform(1.0, 3.0))
@@ -133,7 +133,8 @@ def _figures(twins: Twins, passed: dict[str, bool], stage: Stage, job_ids: list[
     times = Counter(kept["sha256"] for kept in uploads)
     public = {kept["sha256"] for kept in uploads if kept["video"]["status"]["privacyStatus"] == "public"}
     with stage.database.jobs() as session:
-        ended = Counter(status.snapshot(session, job_id)["status"] for job_id in job_ids)
+        shown = [status.snapshot(session, job_id) for job_id in job_ids]
+    ended = Counter(one["status"] for one in shown)
     wanted = {sha256 for sha256, clear in passed.items() if clear}
     return {
         "ok": times == Counter(dict.fromkeys(passed, 1)) and public == wanted and ended == {"succeeded": VIDEOS},
@@ -142,6 +143,7 @@ def _figures(twins: Twins, passed: dict[str, bool], stage: Stage, job_ids: list[
         "not_uploaded": len(set(passed) - set(times)),
         "public": len(public),
         "jobs": dict(ended),
+        "errors": dict(Counter(one["error"] for one in shown if one["error"])),
     }
 
 

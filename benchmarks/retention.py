@@ -129,7 +129,8 @@ def fill(database: Database, number: int) -> list[UUID]:
 
 def starts(database: Database, steps: list[UUID], stop: threading.Event, *, seconds: float) -> list[float]:
     """How long each of as many starts as there is time for took, milliseconds."""
-    took, until, worker = [], time.monotonic() + seconds, uuid4()
+    took: list[float] = []
+    until, worker = time.monotonic() + seconds, uuid4()
     for turn in count():
         if stop.is_set() or time.monotonic() > until:
             return took

@@ -84,7 +84,7 @@ def main(arguments: list[str]) -> int:
     print(*made.values(), sep="\n")
     if options.write:
         for mark, part in made.items():
-            PAGE.write_text(re.sub(MARKED.format(mark), lambda _there, part=part: part, PAGE.read_text(), flags=re.DOTALL))
+            PAGE.write_text(re.sub(MARKED.format(mark), part.replace("\\", r"\\"), PAGE.read_text(), flags=re.DOTALL))
     print(json.dumps({f"{first}, {second}": counts(document) for (first, second), document in documents.items()}))
     return 0
 
@@ -152,9 +152,9 @@ def _rows(documents: Documents) -> Iterator[tuple[str, ...]]:
         found, *rest = (f"{len(there & {*tables})} of {len(tables)}" for there in (production, *others))
         return group, _names(tables), in_production, found, in_replit, *rest
 
-    grouped = [(group, tables.split(), *finding) for group, tables, *finding in SEED]
-    yield from (row(*one) for one in grouped)
-    known = {table for _, tables, *_ in grouped for table in tables}
+    for group, tables, in_production, in_replit in SEED:
+        yield row(group, tables.split(), in_production, in_replit)
+    known = {table for _, tables, *_ in SEED for table in tables.split()}
     yield row("of this version", sorted(others[-1] - known), "", "")
     yield "all", "", "18", str(len(production)), "28, or 30", *(str(len(there)) for there in others)
 

@@ -115,13 +115,15 @@ class Stage:
 
 
 @contextmanager
-def platform(*, lease_seconds: float) -> Iterator[Stage]:
-    """Started and, at the end, stopped by Ctrl-C; raises when a process of it is left."""
+def platform(*, lease_seconds: float, with_small_disks: bool = True) -> Iterator[Stage]:
+    """Started and, at the end, stopped by Ctrl-C; raises when a process of it is left. Small disks can be filled."""
     with tempfile.TemporaryDirectory(prefix="askstephen-soak-") as folder:  # short: sockets are looked for in the home
         Path(folder).chmod(0o711)  # as root, servers run as a user that must be able to walk in
         home = Path(folder) / "home"
-        small_disks = {home / name: _DISK_BYTES for name in ("attempts", "storage", "rows", "wal")} if disks.may_mount() else {}
-        if not small_disks:
+        small_disks = {}
+        if with_small_disks and disks.may_mount():
+            small_disks = {home / name: _DISK_BYTES for name in ("attempts", "storage", "rows", "wal")}
+        elif with_small_disks:
             tell("no disk will be full: only root may mount a small one")
         links = _open_links(home)
         runner = _start(home, lease_seconds, small_disks)
