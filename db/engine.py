@@ -41,7 +41,11 @@ _IDENTIFY = text("SELECT set_config('role', :role, true) AS role, set_config('ap
 _BEGIN = "BEGIN; SET LOCAL role {role}; SET LOCAL app.user_id = {user_id}"
 # Planned once, when the tables may still be empty: a plan that finds its rows by index is good whatever comes. Not by bitmaps: only a plain
 # index scan marks the entries of rows that are gone, and a queue leaves many.
-_HOT = "SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off"
+# A worker that is frozen in the middle keeps its locks for no longer than a rescue may take.
+_HOT = (
+    "SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; "
+    "SET LOCAL idle_in_transaction_session_timeout = '5s'"
+)
 _NOT_DURABLE = "SET LOCAL synchronous_commit = off"
 
 

@@ -18,11 +18,16 @@ _WRITE_SECONDS = 1.0  # a write may take longer than a step before its neighbour
 class Hint:
     """Belongs to one thread; the keeper's takes from both ends when a step turns out to be slow."""
 
-    def __init__(self, waiting: Iterable[Attempt]) -> None:
-        self.waiting = deque(waiting)
+    def __init__(self) -> None:
+        self.waiting: deque[Attempt] = deque()
         self.ended: deque[tuple[Context, jobs.Success]] = deque()
         self.since = time.monotonic()  # the running step's start
         self._write_at = 0.0
+
+    def fill(self, attempts: Iterable[Attempt]) -> None:
+        """Let these wait for their turn."""
+        self.since = time.monotonic()  # first: that claims took long makes no step a slow one
+        self.waiting.extend(attempts)
 
     def next(self) -> Attempt | None:
         """The step whose turn it is; None when none waits."""

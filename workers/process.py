@@ -72,7 +72,7 @@ class Process:
         except SQLAlchemyError as error:
             _log.warning("worker.could_not_give_back", error=type(error).__name__)
         deadline = time.monotonic() + self._grace_seconds
-        while (self.runner.held or others_run()) and time.monotonic() < deadline:
+        while (self.runner.is_busy() or others_run()) and time.monotonic() < deadline:
             time.sleep(0.05)
         try:
             self.keeper.stop()

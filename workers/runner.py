@@ -61,12 +61,13 @@ class StepRunner:
 
     def run(self, *step_ids: UUID) -> None:
         """Claim the hinted steps and run them to their ends, one after the other; a stale hint does nothing."""
-        if self.stopping.is_set():
-            return
-        hint = self._hints[threading.get_ident()] = Hint(self._attempts(self._start(step_ids)))
-        if self.stopping.is_set():
-            self.stop()
+        hint = self._hints[threading.get_ident()] = Hint()  # before anything is claimed: who stops the process waits for it
         try:
+            if self.stopping.is_set():
+                return
+            hint.fill(self._attempts(self._start(step_ids)))
+            if self.stopping.is_set():
+                self.stop()
             while (attempt := hint.next()) is not None:
                 self._run(attempt, hint)
                 if hint.wants_writing():
@@ -82,6 +83,10 @@ class StepRunner:
         for ctx in list(self.held.values()):
             ctx.released = True
         self._give_back(waiting)
+
+    def is_busy(self) -> bool:
+        """Tell whether anything is claimed, runs, or is not written yet."""
+        return bool(self._hints)
 
     def free_neighbours(self) -> None:
         """Let go of what stands in a hint beside a slow step: other threads take what was not begun, and what ended is written."""

@@ -9,7 +9,7 @@ from sqlalchemy.sql.expression import bindparam
 
 from core.reaping import Reaped
 from db.jobs.ends import insert_attempt
-from db.jobs.machine import advance, lock
+from db.jobs.machine import advance
 from db.jobs.poison import bury
 
 DEATHS_BEFORE_QUARANTINE = 2
@@ -32,10 +32,14 @@ _LOST = """
 s.status = 'running' AND ((:believes_leases AND s.lease_until < now())
     OR s.worker_id IN (SELECT w.id FROM jobs.workers w WHERE w.death IS NOT NULL))
 """
-_LOST_JOBS = text(f"SELECT DISTINCT s.job_id FROM jobs.job_steps s WHERE {_LOST} LIMIT 200")  # noqa: S608  (a constant)
-_LOST_STEPS = text(f"""
+# Nothing is waited for: who has his hands on a job or on a step may be frozen, and the others are to come back. A second later both are looked at again.
+_LOCK_JOBS = text(f"""
+SELECT j.id FROM (SELECT DISTINCT s.job_id FROM jobs.job_steps s WHERE {_LOST}) l JOIN jobs.jobs j ON j.id = l.job_id
+LIMIT 200 FOR NO KEY UPDATE OF j SKIP LOCKED
+""")  # noqa: S608  (a constant)
+_LOCK_STEPS = text(f"""
 SELECT s.id, s.deaths, (SELECT w.death FROM jobs.workers w WHERE w.id = s.worker_id) AS death
-FROM jobs.job_steps s WHERE s.job_id = :job_id AND {_LOST} ORDER BY s.id FOR UPDATE
+FROM jobs.job_steps s WHERE s.job_id = :job_id AND {_LOST} ORDER BY s.id FOR UPDATE OF s SKIP LOCKED
 """)  # noqa: S608  (a constant)
 _LOSE = text("""
 UPDATE jobs.job_steps SET status = CASE WHEN :is_last THEN status ELSE 'queued' END, deaths = deaths + 1, claim_id = NULL,
@@ -49,13 +53,12 @@ def rescue(session: Session, *, believes_leases: bool = True) -> int:
 
     Without `believes_leases` only those whose worker is known to have died.
     """
-    lost = session.execute(_LOST_JOBS, {"believes_leases": believes_leases}).scalars()
-    return sum(_rescue_job(session, job_id, believes_leases=believes_leases) for job_id in sorted(lost))
+    lost = session.execute(_LOCK_JOBS, {"believes_leases": believes_leases}).scalars().all()
+    return sum(_rescue_job(session, job_id, believes_leases=believes_leases) for job_id in lost)
 
 
 def _rescue_job(session: Session, job_id: UUID, *, believes_leases: bool) -> int:
-    lock(session, job_id)
-    dead = session.execute(_LOST_STEPS, {"job_id": job_id, "believes_leases": believes_leases}).all()
+    dead = session.execute(_LOCK_STEPS, {"job_id": job_id, "believes_leases": believes_leases}).all()
     for step_id, deaths, death in dead:
         insert_attempt(session, step_id, "expired", "its worker was lost", death or {})
         is_last = deaths + 1 >= DEATHS_BEFORE_QUARANTINE

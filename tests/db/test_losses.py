@@ -60,6 +60,21 @@ def test_a_process_with_the_number_of_one_that_died_is_another(database, owner):
     assert die(database) == (True, 1)
 
 
+@pytest.mark.parametrize("held", ["jobs.jobs WHERE id = :id", "jobs.job_steps WHERE job_id = :id"])
+def test_what_a_frozen_worker_has_its_hands_on_holds_up_no_other_rescue(database, owner, held):
+    first, second = insert(database, owner), insert(database, owner)
+    worker_id = claim_as(database, first)
+    with database.jobs() as session:
+        assert jobs.claim(session, steps_of(database, second)["first", 0]["id"], worker_id=worker_id, lease=LEASE)
+    with database.jobs() as frozen:
+        frozen.execute(text(f"SELECT 1 FROM {held} FOR NO KEY UPDATE"), {"id": first})
+        assert die(database) == (True, 1)
+        assert [statuses(database, job_id)["first"] for job_id in (first, second)] == ["running", "queued"]
+    with database.jobs() as session:
+        assert jobs.rescue(session, believes_leases=False) == 1
+    assert statuses(database, first)["first"] == "queued"
+
+
 def test_what_died_with_its_worker_before_is_quarantined_with_the_evidence_of_both(database, owner):
     job_id = insert(database, owner)
     for process in (77, 78):

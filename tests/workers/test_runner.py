@@ -1,3 +1,4 @@
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -274,6 +275,30 @@ def test_a_worker_that_is_to_stop_begins_nothing(bench: Bench):
     bench.runner.stop()
     shown = bench.run(lambda _ctx: "began")
     assert (shown["status"], shown["steps"][0]["attempt"]) == ("queued", 0)
+
+
+def test_what_is_being_claimed_when_a_worker_stops_is_waited_for_and_given_back(bench: Bench, monkeypatch: pytest.MonkeyPatch):
+    claimed, go_on = threading.Event(), threading.Event()
+    claim_many = jobs.claim_many
+
+    def claim_slowly(session, step_ids, **how):
+        claims = claim_many(session, step_ids, **how)
+        claimed.set()
+        assert go_on.wait(10)
+        return claims
+
+    monkeypatch.setattr(jobs, "claim_many", claim_slowly)
+    ran: list[Context] = []
+    shown: list[dict] = []
+    thread = threading.Thread(target=lambda: shown.append(bench.run(ran.append)))
+    thread.start()
+    assert claimed.wait(10)
+    bench.runner.stop()
+    assert bench.runner.is_busy()
+    go_on.set()
+    thread.join(10)
+    assert not bench.runner.is_busy()
+    assert (ran, shown[0]["status"], shown[0]["steps"][0]["attempt"]) == ([], "queued", 0)
 
 
 def test_a_step_that_this_worker_does_not_know_is_kept_for_one_that_does(bench: Bench, monkeypatch: pytest.MonkeyPatch):
