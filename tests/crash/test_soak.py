@@ -98,5 +98,20 @@ def test_the_oracle_tells_recovery_from_the_loss_on_and_what_was_wasted():
     ]
     faults = [Fault(NOW - 17 * SECOND, "SIGKILL", "worker", loses_steps=True)]
     [recovery] = oracle.recoveries(left, faults)
-    assert (recovery.seconds, recovery.rescued_seconds, recovery.alone) == (17, 12, True)
+    assert recovery == oracle.Recovery(17, 12, 0, alone=True)
     assert oracle.wasted_work(left, faults) == [3]
+
+
+@pytest.mark.parametrize(("at", "hintless"), [(NOW - 30 * SECOND, 3), (NOW - 10 * SECOND, 10), (NOW + SECOND, 0)])
+def test_the_oracle_tells_how_much_of_a_recovery_was_waited_for_redis(at: datetime, hintless: float):
+    left = left_well(uuid4())
+    [step_id] = left.steps
+    left.attempts[step_id] = [
+        {"outcome": "expired", "started_at": NOW - 20 * SECOND, "finished_at": NOW - 5 * SECOND, "claim_id": uuid4()}
+    ]
+    faults = [
+        Fault(NOW - 17 * SECOND, "SIGKILL", "worker", loses_steps=True),
+        Fault(at, "away", "valkey", loses_steps=False, seconds=16),
+    ]
+    [recovery] = oracle.recoveries(left, faults)
+    assert recovery.hintless_seconds == hintless

@@ -161,7 +161,7 @@ class Faults:
         if process is None:
             return False
         self._stop(name, process)
-        return self.note("SIGSTOP", name)
+        return self.note("SIGSTOP", name, seconds=self.long_seconds())
 
     def replace(self, name: str, **environment: str) -> float | None:
         """Stop it, with another in its place until a lease after it wakes up; returns when it does. None: not possible."""
