@@ -66,7 +66,7 @@ class Process:
             _log.warning("alone.loss_not_told", error=type(error).__name__)
 
     def shut_down(self, *, others_run: Callable[[], bool] = lambda: False) -> None:
-        """Give back what was not begun, wait for the grace time for what runs, and end the process."""
+        """Give back what was not begun, wait for the grace time for what runs, give that back too, and end the process."""
         try:
             self.runner.stop()
         except SQLAlchemyError as error:
@@ -75,8 +75,9 @@ class Process:
         while (self.runner.is_busy() or others_run()) and time.monotonic() < deadline:
             time.sleep(0.05)
         try:
+            self.runner.give_up()
             self.keeper.stop()
         except SQLAlchemyError as error:
             _log.warning("worker.left_without_goodbye", error=type(error).__name__)
         _log.info("worker.stopped", unfinished=len(self.runner.held))
-        os._exit(0)  # a step that does not listen must not hold the process: its lease expires
+        os._exit(0)  # a step that does not listen must not hold the process

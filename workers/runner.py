@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from uuid import UUID
 
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from core.errors import NotFound
@@ -83,6 +84,14 @@ class StepRunner:
         for ctx in list(self.held.values()):
             ctx.released = True
         self._give_back(waiting)
+
+    def give_up(self) -> None:
+        """Give back what did not listen: nothing of it goes on, because the process ends now. What is past its deadline loses its lease."""
+        for ctx in [ctx for ctx in self.held.values() if ctx.overdue_seconds() <= 0]:
+            with self._database.jobs() as session:
+                session.execute(text("SET LOCAL lock_timeout = '1s'"))  # its own transaction may be what it hangs in
+                if jobs.holds(session, ctx.held):
+                    jobs.release(session, ctx.held)
 
     def is_busy(self) -> bool:
         """Tell whether anything is claimed, runs, or is not written yet."""

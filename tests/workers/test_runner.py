@@ -301,6 +301,30 @@ def test_what_is_being_claimed_when_a_worker_stops_is_waited_for_and_given_back(
     assert (ran, shown[0]["status"], shown[0]["steps"][0]["attempt"]) == ([], "queued", 0)
 
 
+@pytest.mark.parametrize(("deadline_in", "status", "attempt"), [(60, "queued", 0), (-1, "succeeded", 1)])
+def test_a_step_that_does_not_listen_is_given_back_uncounted_when_its_process_ends_if_it_had_time_left(
+    bench: Bench, deadline_in: float, status: str, attempt: int
+):
+    began, go_on = threading.Event(), threading.Event()
+
+    def behave(ctx: Context) -> str:
+        ctx.deadline_at = time.monotonic() + deadline_in
+        began.set()
+        assert go_on.wait(10)
+        return "too late"
+
+    shown: list[dict] = []
+    thread = threading.Thread(target=lambda: shown.append(bench.run(behave)))
+    thread.start()
+    assert began.wait(10)
+    bench.runner.stop()
+    bench.runner.give_up()
+    go_on.set()
+    thread.join(10)
+    [step] = shown[0]["steps"]
+    assert (step["status"], step["attempt"]) == (status, attempt)
+
+
 def test_a_step_that_this_worker_does_not_know_is_kept_for_one_that_does(bench: Bench, monkeypatch: pytest.MonkeyPatch):
     """Of a peer, a job whose function could not be imported was deleted."""
     with bench.database.tenant(bench.owner) as session:
