@@ -87,7 +87,7 @@ class StepRunner:
 
     def give_up(self) -> None:
         """Give back what did not listen: nothing of it goes on, because the process ends now. What is past its deadline loses its lease."""
-        for ctx in [ctx for ctx in self.held.values() if ctx.overdue_seconds() <= 0]:
+        for ctx in [ctx for ctx in list(self.held.values()) if ctx.overdue_seconds() <= 0]:
             with self._database.jobs() as session:
                 session.execute(text("SET LOCAL lock_timeout = '1s'"))  # its own transaction may be what it hangs in
                 if jobs.holds(session, ctx.held):
