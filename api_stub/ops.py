@@ -144,7 +144,7 @@ def put_weight(
     owner_id: str,
     operator: Configurer,
     database: DatabaseHere,
-    weight: Annotated[float, Body(embed=True, ge=0.01, le=100)],
+    weight: Annotated[float, Body(embed=True, ge=jobs.LIGHTEST, le=jobs.HEAVIEST)],
 ) -> dict[str, Any]:
     """Share time with this owner as with so many."""
     with database.jobs() as session:

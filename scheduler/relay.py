@@ -22,8 +22,7 @@ _HINT_AGAIN_SECONDS = 2.0
 _TOLD_AGAIN_SECONDS = 0.5  # a step that its enqueuer hinted: nobody looked whether it may start
 _ALONE_AGAIN_SECONDS = 4.0  # a process starts before the step is claimed; a worker that waits for that is told in vain
 _LOOK_SECONDS = 1.0
-_STOCK_SECONDS = 0.05  # the same where hints lie before the workers: nothing tells when they run out
-_HINT_SECONDS = 0.05  # of short steps in one hint, at most
+_HINT_SECONDS = 0.05  # of short steps in one hint, at most; as often are hints counted that lie before the workers: nothing tells when they run out
 _WORTH_SECONDS = 0.005  # less work than this costs more to claim by itself than to wait for
 _HINTS_IN_ADVANCE = 4  # of short steps, for each thread
 _REST = 3.0  # between two looks at the rows, in times of what the last one took
@@ -58,10 +57,10 @@ class Relay:
                     continue
                 began = time.monotonic()
                 looked = self.tick()
-                look_at = began + (_STOCK_SECONDS if self._in_stock else _LOOK_SECONDS)
+                look_at = began + (_HINT_SECONDS if self._in_stock else _LOOK_SECONDS)
                 if looked:
                     rest = _REST * (time.monotonic() - began)
-                    time.sleep(min(rest, _STOCK_SECONDS) if self._in_stock else rest)
+                    time.sleep(min(rest, _HINT_SECONDS) if self._in_stock else rest)
             except (redis.RedisError, SQLAlchemyError) as error:
                 _log.warning("relay.interrupted", error=type(error).__name__)
                 self._hinted.clear()

@@ -1,5 +1,6 @@
 """Looks whether something lies before a free thread that nobody takes: a step that nothing holds back, or a hint of none."""
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -40,8 +41,6 @@ _STANDS = text("""
 SELECT job_id FROM jobs.job_steps
 WHERE id = :id AND status IN ('queued', 'retrying') AND CAST(extract(epoch FROM available_at) AS float8) = :since
 """)
-
-
 _NAMED = text("""
 SELECT job_id, queue = :queue AND status IN ('queued', 'retrying', 'running') AS is_live FROM jobs.job_steps WHERE id = ANY(:ids)
 """).bindparams(bindparam("ids", type_=ARRAY(Uuid)))
@@ -111,7 +110,7 @@ class Standstill:
                 return
             violation = Violation(Invariant.DUE_ARE_STARTED, job_id, step.name)
             jobs.keep_violation(session, violation, healed=True)
-        self._redis.rpush(hints_key(step.queue), write_hint([step.id]))
+        self._redis.rpush(hints_key(step.queue), write_hint([step.id], alone=step.alone))
         tell(violation, healed=True)
 
     def _find_hints(self, queues: Collection[str]) -> dict[str, frozenset[bytes]]:
@@ -142,16 +141,15 @@ class Standstill:
 def find_startable(session: Session, idle: Collection[str]) -> dict[str, frozenset[Ready]]:
     """By queue that has a thread free, the step that each owner would start next of those that no rule holds back.
 
-    None where a suspect is to start: until it has, workers may keep their threads free for it.
+    Suspects only where one is due: until it has started, workers may keep their threads free for it.
     """
     ready = list_ready(session, dict.fromkeys(idle, 1)) if idle else []
-    if any(step.alone for step in ready):
+    if not ready:
         return {}
     limits = jobs.read_limits(session)
-    first: dict[tuple[str, str], Ready] = {}
-    for step in ready:
+    first: defaultdict[str, dict[str, Ready]] = defaultdict(dict)
+    for step in [step for step in ready if step.alone] or ready:
         full = limits.find_full(queue=step.queue, pipeline=step.pipeline, owner_id=step.owner_id, provider=step.provider)
         if full is None:
-            first.setdefault((step.queue, step.owner_id), step)
-    queues = {queue for queue, _ in first}
-    return {queue: frozenset(step for step in first.values() if step.queue == queue) for queue in queues}
+            first[step.queue].setdefault(step.owner_id, step)
+    return {queue: frozenset(steps.values()) for queue, steps in first.items()}

@@ -29,6 +29,8 @@ def queues_page(request: Request, deeds: Deeds, database: DatabaseHere) -> Respo
             "pauses": jobs.list_pauses(session),
             "limits": jobs.list_limits(session),
             "weights": jobs.list_weights(session),
+            "lightest": jobs.LIGHTEST,
+            "heaviest": jobs.HEAVIEST,
         }
     may_do = {"mends": OperatorDeed.MEND in deeds, "configures": OperatorDeed.CONFIGURE in deeds}
     return render(request, "queues.html", **values, **may_do, kinds=list(Scope))

@@ -37,7 +37,7 @@ from db.jobs.ends import Rows, Success, cancel_step, fail, holds, put_back, rele
 from db.jobs.headroom import HAS_ROOM, Free, Needs, find_shortage, reserve
 from db.jobs.insert import insert_job, insert_jobs
 from db.jobs.leases import Renewal, insert_log_line, list_needed_claims, list_running_claims, renew, save_checkpoint
-from db.jobs.limits import Limit, Limits, list_limits, list_weights, read_limits, set_limit, set_weight
+from db.jobs.limits import HEAVIEST, LIGHTEST, Limit, Limits, list_limits, list_weights, read_limits, set_limit, set_weight
 from db.jobs.losses import record_death, rescue
 from db.jobs.operate import delete_jobs, request_cancel, retry
 from db.jobs.pauses import NOT_PAUSED, Pause, list_pauses, pause, resume
@@ -51,6 +51,8 @@ from db.jobs.words import DEFAULT_PRIORITY, NO_EVIDENCE, WORKER_LIVES, Claim, Ev
 __all__ = [
     "DEFAULT_PRIORITY",
     "HAS_ROOM",
+    "HEAVIEST",
+    "LIGHTEST",
     "NOT_PAUSED",
     "NO_EVIDENCE",
     "SHUT",

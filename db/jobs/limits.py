@@ -16,7 +16,7 @@ from core.errors import Invalid, NotFound
 from db.engine import MOVED, run
 from db.jobs.scope import Scope
 
-_HEAVIEST = 100
+LIGHTEST, HEAVIEST = 0.01, 100
 _HIGHEST = 30_000
 
 
@@ -145,8 +145,8 @@ def admit(session: Session, step_ids: Sequence[UUID]) -> list[UUID]:
 
 def set_weight(session: Session, owner_id: str, weight: float) -> None:
     """Give this owner `weight` times the time of one of weight 1, where they wait for the same threads. Raises Invalid, NotFound."""
-    if not 0 < weight <= _HEAVIEST:
-        raise Invalid(f"a weight is above 0 and at most {_HEAVIEST}")
+    if not LIGHTEST <= weight <= HEAVIEST:
+        raise Invalid(f"a weight is at least {LIGHTEST} and at most {HEAVIEST}")
     if session.execute(text("SELECT 1 FROM public.users WHERE id = :id"), {"id": owner_id}).first() is None:
         raise NotFound(f"there is no user {owner_id}")
     session.execute(

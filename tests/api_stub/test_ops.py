@@ -92,7 +92,9 @@ def test_an_operator_sets_limits_and_weights(client: TestClient, bela: str):
     assert client.put("/ops/limits", json=LIMIT | {"most": None}).json() == {"items": []}
 
 
-@pytest.mark.parametrize(("who", "weight", "status"), [("bela", 0, 422), ("bela", "heavy", 422), ("nobody", 1, 404)])
+@pytest.mark.parametrize(
+    ("who", "weight", "status"), [("bela", 0.009, 422), ("bela", 101, 422), ("bela", "heavy", 422), ("nobody", 1, 404)]
+)
 def test_a_weight_that_cannot_be_is_refused(client: TestClient, bela: str, who: str, weight: object, status: int):
     assert is_problem(client.put(f"/ops/weights/{who}", json={"weight": weight}), status)
 

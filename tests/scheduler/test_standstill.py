@@ -81,7 +81,6 @@ def pause(database: Database) -> None:
 
 HELD: dict[str, Callable[[Database], object]] = {
     "the threads are busy": lambda database: [take(database, step_id) for step_id in insert(database, "bela", 2)],
-    "a suspect is to start": suspect,
     "a suspect runs": lambda database: take(database, suspect(database)),
     "its worker is new": lambda database: change(database, "UPDATE jobs.workers SET started_at = now()"),
     "its worker has gone": lambda database: change(database, "UPDATE jobs.workers SET seen_at = now() - interval '6 seconds'"),
@@ -103,6 +102,16 @@ def test_what_a_rule_holds_back_stands_still_by_right(database: Database, stands
     HELD[reason](database)
     look(standstill)
     assert kept(database) == 0
+
+
+def test_a_suspect_that_nobody_starts_is_told_and_hinted_to_run_alone_and_the_others_wait_for_it(
+    database: Database, standstill: Standstill, wire: redis.Redis
+):
+    insert(database, "anna", 1)
+    alone = suspect(database)
+    look(standstill)
+    assert wire.lrange(hints_key("io"), 0, -1) == [write_hint([alone], alone=True).encode()]
+    assert kept(database) == 1
 
 
 def test_the_minute_begins_when_the_last_rule_let_go(database: Database, standstill: Standstill):
