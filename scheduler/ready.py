@@ -12,7 +12,7 @@ from sqlalchemy.sql.expression import bindparam
 from sqlalchemy.types import Integer, Text
 
 from db.engine import run
-from db.jobs import HAS_ROOM, NOT_PAUSED, SHUT, WORKER_LIVES, Limit, Scope
+from db.jobs import ALL_PAUSED, HAS_ROOM, NOT_PAUSED, SHUT, WORKER_LIVES, Limit, Scope
 
 _LOCK = 7_310_102  # one relay decides at a time, tick by tick
 SHORT_SECONDS = 0.02  # a step whose runs take less on average may share its hint
@@ -47,7 +47,8 @@ WITH RECURSIVE owners(queue, owner_id) AS (
     FROM owners o WHERE o.owner_id IS NOT NULL),
 share AS (
     SELECT o.queue, o.owner_id, c.most / count(*) OVER (PARTITION BY o.queue) + :ahead AS most, {SHUT} AS shut
-    FROM owners o JOIN unnest(:queues, :counts) c(queue, most) ON c.queue = o.queue WHERE o.owner_id IS NOT NULL)
+    FROM owners o JOIN unnest(:queues, :counts) c(queue, most) ON c.queue = o.queue
+    WHERE o.owner_id IS NOT NULL AND NOT {ALL_PAUSED})
 SELECT x.id, o.queue, x.pipeline, x.name, o.owner_id, CAST(extract(epoch FROM x.available_at) AS float8), x.deaths > 0, x.provider
 FROM share o CROSS JOIN LATERAL (
     SELECT y.* FROM unnest(CAST('{{0,1,2,3}}' AS smallint[])) p(priority) CROSS JOIN LATERAL (

@@ -40,7 +40,7 @@ from db.jobs.leases import Renewal, insert_log_line, list_needed_claims, list_ru
 from db.jobs.limits import HEAVIEST, LIGHTEST, Limit, Limits, list_limits, list_weights, read_limits, set_limit, set_weight
 from db.jobs.losses import record_death, rescue
 from db.jobs.operate import delete_jobs, request_cancel, retry
-from db.jobs.pauses import NOT_PAUSED, Pause, list_pauses, pause, resume
+from db.jobs.pauses import ALL_PAUSED, NOT_PAUSED, Pause, list_pauses, pause, resume
 from db.jobs.poison import has_killed, quarantine
 from db.jobs.scope import Scope
 from db.jobs.time_limits import stop_late_jobs
@@ -49,6 +49,7 @@ from db.jobs.unique import OnConflict, insert_unique_job, lock_holders
 from db.jobs.words import DEFAULT_PRIORITY, NO_EVIDENCE, WORKER_LIVES, Claim, Evidence, NewStep, Status
 
 __all__ = [
+    "ALL_PAUSED",
     "DEFAULT_PRIORITY",
     "HAS_ROOM",
     "HEAVIEST",

@@ -31,6 +31,11 @@ NOT EXISTS (
       AND NOT (p.drain AND EXISTS (SELECT 1 FROM jobs.job_steps b WHERE b.job_id = s.job_id AND b.attempt > 0)))
 """
 
+# Of an owner `o` of a queue, by which none of the steps has to be read.
+ALL_PAUSED = """
+EXISTS (SELECT 1 FROM jobs.pauses p WHERE NOT p.drain AND (p.kind, p.name) IN (('queue', o.queue), ('owner', o.owner_id)))
+"""
+
 
 def pause(session: Session, kind: Scope, name: str, *, paused_by: str, reason: str | None = None, drain: bool = False) -> None:
     """Let nothing of it start, or with `drain` nothing that has not begun; may be repeated, the last word counts. Raises Invalid."""

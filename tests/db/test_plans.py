@@ -7,7 +7,8 @@ from sqlalchemy import text
 
 from db import jobs
 from db.engine import Database
-from db.jobs import NewStep, Renewal, Success
+from db.jobs import NewStep, Renewal, Scope, Success
+from scheduler.ready import list_ready
 from tests.conftest import opened
 
 LEASE = timedelta(seconds=30)
@@ -50,3 +51,17 @@ def test_what_a_group_writes_is_found_by_its_ids_however_much_else_waits_and_run
                 jobs.put_back(session, held[0])
         read = "SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE indexrelname IN ('steps_running', 'steps_ready')"
         assert connection.execute(read).fetchone() == (0,)
+
+
+@pytest.mark.parametrize("kind", [Scope.OWNER, Scope.QUEUE])
+def test_of_a_paused_owner_or_queue_the_relay_reads_no_step(database_url: str, owner: str, kind: Scope):
+    with opened(database_url) as database:
+        insert(database, owner, ONE, 3000)
+        with database.jobs() as session:
+            jobs.pause(session, kind, {Scope.OWNER: owner, Scope.QUEUE: "io"}[kind], paused_by="test")
+        with database.hot() as session:
+            assert list_ready(session, {"io": 8}) == []
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        read = "SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE indexrelname = 'steps_ready'"
+        [tuples] = connection.execute(read).fetchone()
+        assert tuples < 10, "to find the owners"
