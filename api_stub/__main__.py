@@ -3,7 +3,6 @@
 import uvicorn
 
 from api_stub.app import create_app
-from core.errors import Misconfigured
 from core.log import configure_log
 from core.nudge import Nudge
 from core.settings import settings
@@ -11,17 +10,11 @@ from core.storage import open_storage
 from db.engine import Database
 from pipelines.base import settle
 
-_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
-
 
 def main() -> None:
     """Serve until TERM."""
     config = settings()
     configure_log(form=config.log_format, level=config.log_level)
-    if config.local_mode and config.host not in _LOOPBACK:
-        raise Misconfigured(
-            f"HOST={config.host} is not loopback, where local mode ends: set HOST=127.0.0.1 or LOCAL_MODE=false"
-        )
     nudge = Nudge(config.redis_url.get_secret_value())
     database = Database(
         config.database_url.get_secret_value(),

@@ -42,7 +42,8 @@ def _names_secret(name: object) -> bool:
 
 
 def _redact_event(_logger: object, _method: str, event: dict[str, Any]) -> dict[str, Any]:
-    return {k: "[redacted]" if _names_secret(k) and v else redact(v) for k, v in event.items()}
+    redacted: dict[str, Any] = redact(event)
+    return redacted
 
 
 _about: ContextVar[Callable[[], Mapping[str, object]] | None] = ContextVar("about", default=None)

@@ -8,6 +8,8 @@ from typing import Literal, Self
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
 
 class SandboxMode(StrEnum):
     """How much isolation a child must get."""
@@ -44,8 +46,8 @@ class Settings(BaseSettings):
     )
 
     # Web
-    host: str = Field("127.0.0.1", description="Address that the web process binds. Not loopback: local mode is off.")
-    port: int = Field(8000, description="Port of the web page; 0 takes a free one.")
+    host: str = Field("127.0.0.1", description="Address that the web process binds. Local mode needs a loopback one.")
+    port: int = Field(8000, ge=0, le=65535, description="Port of the web page; 0 takes a free one.")
     local_mode: bool = Field(
         default=False, description="One owner on this machine, signed in by the link that `up` prints. Loopback only."
     )
@@ -275,6 +277,12 @@ class Settings(BaseSettings):
             raise ValueError("RETENTION_DAYS must not be less than HOT_DAYS and HOT_FAILED_DAYS: raise it, or lower those")
         return self
 
+    @model_validator(mode="after")
+    def _local_mode_on_loopback(self) -> Self:
+        if self.local_mode and self.host not in _LOOPBACK:
+            raise ValueError(f"HOST={self.host} is not loopback, where local mode ends: set HOST=127.0.0.1 or LOCAL_MODE=false")
+        return self
+
     @property
     def home(self) -> Path:
         """The home as an absolute path."""
@@ -316,7 +324,7 @@ def settings() -> Settings:
 
 def env_example() -> str:
     """The text of `.env.example`: every setting with its words and its default, commented out."""
-    lines = ["# Made by `./askstephen settings --example`; every setting is documented in core/settings.py.", ""]
+    lines = ["# Made by `./askstephen settings`; every setting is documented in core/settings.py.", ""]
     for name, field in Settings.model_fields.items():
         default = field.default.get_secret_value() if isinstance(field.default, SecretStr) else field.default
         shown = "" if default is None else str(default).lower() if isinstance(default, bool) else str(default)

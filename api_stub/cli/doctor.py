@@ -14,9 +14,11 @@ from pathlib import Path
 
 import psycopg
 
+from api_stub.cli import settings_of
 from core.children import Run
 from core.errors import AskStephenError, Misconfigured
 from core.local_stack.programs import find_media, find_postgres, find_valkey
+from core.local_stack.servers import check_redis
 from core.log import configure_log
 from core.sandbox.isolation import isolation
 from core.sandbox.run import Sandbox
@@ -33,19 +35,19 @@ _INSTALL_MEDIA = "run ./askstephen up once, or install it (Debian: apt-get insta
 def doctor(options: argparse.Namespace) -> int:
     """Status 0 when everything that `up` needs is there and works."""
     configure_log(form="console", level="warning")
-    home = options.home.expanduser().absolute()
+    config = settings_of(options)
     checks: list[tuple[str, Callable[[], str]]] = [
         ("Python", lambda: f"{sys.version.split()[0]} ({sys.executable})"),
-        ("PostgreSQL", _postgres),
-        ("Valkey", _valkey),
+        ("PostgreSQL", lambda: _postgres(config.database_url.get_secret_value())),
+        ("Valkey", lambda: _valkey(config.redis_url.get_secret_value())),
         ("ffprobe", _probe_sample),
         ("ffmpeg", _encode_sample),
-        ("speech", _listen),
+        ("speech", lambda: _listen(config)),
         ("screen", _read_screen),
         ("review", _review),
-        ("language", _language),
+        ("language", lambda: _language(config)),
         ("sandbox", _isolation),
-        ("disk", lambda: _room(home)),
+        ("disk", lambda: _room(config.home)),
     ]
     return max([_tell(name, look) for name, look in checks])
 
@@ -59,8 +61,7 @@ def _tell(name: str, look: Callable[[], str]) -> int:
     return 0
 
 
-def _postgres() -> str:
-    url = Settings().database_url.get_secret_value()
+def _postgres(url: str) -> str:
     if not url:
         return f"{_version(find_postgres() / 'postgres', '--version')}, started by `up`"
     try:
@@ -72,11 +73,11 @@ def _postgres() -> str:
         ) from error
 
 
-def _valkey() -> str:
-    url = Settings().redis_url.get_secret_value()
+def _valkey(url: str) -> str:
     if not url:
         return f"{_version(find_valkey(), '--version')}, started by `up`"
-    return "at REDIS_URL (`up` tells if it does not answer)"
+    check_redis(url)
+    return "answers at REDIS_URL"
 
 
 def _probe_sample() -> str:
@@ -102,8 +103,7 @@ def _encode_sample() -> str:
     return f"{build.version.partition(' Copyright')[0]} makes and decodes a ladder of {len(ladder.rungs)} sizes{tone_mapping}"
 
 
-def _listen() -> str:
-    config = Settings()
+def _listen(config: Settings) -> str:
     with _run() as (run, folder):
         source, sound = SAMPLES / "clear.mp4", folder / "sound.wav"
         ffmpeg.extract_audio(run, source, ffmpeg.probe(run, source), sound)
@@ -142,8 +142,8 @@ class _Alive:
     is_alive: bool
 
 
-def _language() -> str:
-    language = get_language(Settings())
+def _language(config: Settings) -> str:
+    language = get_language(config)
     if language.is_offline:
         return f"{language.name} (set OPENAI_API_KEY or OPENAI_BASE_URL for one)"
     language.ask(_Alive, "Answer that you are alive.", "doctor", by_rules=lambda: _Alive(is_alive=True))
@@ -162,7 +162,7 @@ def _room(home: Path) -> str:
     free = shutil.disk_usage(at).free
     if free < _ROOM_BYTES:
         raise Misconfigured(f"only {free / 1e9:.1f} GB are free at {at}: make room, or pass --home with another disk")
-    if not os.access(at, os.W_OK):
+    if not at.is_dir() or not os.access(at, os.W_OK):
         raise Misconfigured(f"{at} cannot be written: pass --home with another folder")
     return f"{free / 1e9:.0f} GB free at {at}"
 

@@ -2,9 +2,9 @@
 
 import argparse
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from uuid import UUID
 
+from api_stub.cli import settings_of
 from api_stub.cli.up import running_at
 from core.crypto import KeyRing
 from core.errors import Misconfigured
@@ -21,7 +21,9 @@ def new_key(options: argparse.Namespace) -> int:
     expires_at = None if options.expires is None else datetime.now(UTC) + timedelta(days=options.expires)
     with _database(options) as database, database.jobs() as session:
         user_id = options.user or users.ensure_local_owner(session)
-        made = api_keys.insert_api_key(session, user_id=user_id, name=options.name, scope=options.scope, expires_at=expires_at)
+        made = api_keys.insert_api_key(
+            session, user_id=user_id, name=options.name, scope=api_keys.Scope(options.scope), expires_at=expires_at
+        )
     print(made)
     return 0
 
@@ -49,13 +51,13 @@ def revoke_key(options: argparse.Namespace) -> int:
 def rotate(options: argparse.Namespace) -> int:
     """Seal every kept token with the newest key. Raises Misconfigured where some cannot be opened."""
     with _database(options) as database:
-        seal_kept(database, options.home)
+        seal_kept(database, settings_of(options))
     return 0
 
 
-def seal_kept(database: Database, home: Path) -> None:
+def seal_kept(database: Database, config: Settings) -> None:
     """Seal what is not sealed with the newest key, and tell how many. Raises Misconfigured where some cannot be opened."""
-    sealed = seal_tokens(database, KeyRing.of(Settings(askstephen_home=home.expanduser().absolute())))
+    sealed = seal_tokens(database, KeyRing.of(config))
     print(f"{sealed.tokens} tokens are now sealed with the newest key.", flush=True)
     if sealed.unopened:
         raise Misconfigured("\n  ".join((f"{len(sealed.unopened)} accounts stay as they are:", *sealed.unopened)))
@@ -69,8 +71,7 @@ def add_key_words(word: argparse.ArgumentParser) -> list[argparse.ArgumentParser
     make.add_argument("--user", help="id of the user it acts as (default: this machine's owner)")
     make.add_argument(
         "--scope",
-        type=api_keys.Scope,
-        choices=list(api_keys.Scope),
+        choices=[scope.value for scope in api_keys.Scope],
         default=api_keys.Scope.OPS,
         help="(default: ops, everything)",
     )
@@ -89,9 +90,12 @@ def add_key_words(word: argparse.ArgumentParser) -> list[argparse.ArgumentParser
 
 
 def _days(told: str) -> float:
-    days = float(told)
+    try:
+        days = float(told)
+    except ValueError:
+        days = 0.0
     if not 0 < days <= _MOST_DAYS:
-        raise argparse.ArgumentTypeError(f"from a moment to {_MOST_DAYS} days")
+        raise argparse.ArgumentTypeError(f"it must be a number of days, at most {_MOST_DAYS}")
     return days
 
 
@@ -100,4 +104,4 @@ def _day(moment: datetime | None) -> str:
 
 
 def _database(options: argparse.Namespace) -> Database:
-    return Database(running_at(options.home)[0], connections=1)
+    return Database(running_at(settings_of(options).home)[0], connections=1)

@@ -1,8 +1,8 @@
 """`schema`: compare two databases, adopt one of an earlier generation."""
 
 import argparse
-from pathlib import Path
 
+from api_stub.cli import add_home, settings_of
 from api_stub.cli.keys import seal_kept
 from core.local_stack.scratch import scratch_server
 from db.engine import Database
@@ -22,13 +22,15 @@ def compare_schemas(options: argparse.Namespace) -> int:
 
 def adopt_schema(options: argparse.Namespace) -> int:
     """Show the plan and carry it out; seal the tokens that are kept in clear."""
-    backups = options.home.expanduser().absolute() / "backups"
+    config = settings_of(options)
     with scratch_server() as server:
-        adoption = Adoption(options.url, server, backups, rewrite=options.rewrite, say=lambda words: print(words, flush=True))
+        adoption = Adoption(
+            options.url, server, config.home / "backups", rewrite=options.rewrite, say=lambda words: print(words, flush=True)
+        )
         adoption.run(dry_run=options.dry_run)
     if not options.dry_run:
         with Database(options.url, connections=1) as database:
-            seal_kept(database, options.home)
+            seal_kept(database, config)
     return 0
 
 
@@ -46,7 +48,5 @@ def add_schema_words(word: argparse.ArgumentParser) -> None:
     take.add_argument("url", metavar="URL", help="postgresql://… address, as the owner of its tables")
     take.add_argument("--dry-run", action="store_true", help="show and rehearse the plan, change nothing")
     take.add_argument("--rewrite", action="store_true", help="widen numbers too, which writes their tables anew")
-    take.add_argument(
-        "--home", type=Path, default=Path(".local"), help="the backup goes into its folder `backups` (default: .local)"
-    )
+    add_home(take, "the backup goes into its folder `backups`")
     take.set_defaults(function=adopt_schema)

@@ -7,26 +7,33 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from api_stub.cli import ROOT
+from api_stub.cli import ROOT, settings_of
 from api_stub.cli.deaths import tell_death
 from api_stub.cli.sample import take_sample
+from core.crypto import KeyRing
 from core.errors import Misconfigured
 from core.local_stack.runner import Runner, read_procfile
-from core.local_stack.servers import Servers
-from core.settings import Settings
+from core.local_stack.servers import Servers, check_redis
+from core.storage import open_storage
 from db import migrations, users
 from db.engine import Database
 
 
 def up(options: argparse.Namespace) -> int:
     """Start the servers, migrate, run the Procfile until Ctrl-C."""
-    home = options.home.expanduser().absolute()
-    port = _port(options.port)
-    with Servers(home) as servers:
+    config = settings_of(options)
+    home, port = config.home, _port(config.port)
+    database_url, redis_url = config.database_url.get_secret_value(), config.redis_url.get_secret_value()
+    if redis_url:
+        check_redis(redis_url)
+    with Servers(home, database_url=database_url, redis_url=redis_url) as servers:
+        KeyRing.of(config)  # what is wrong with these is told here, not by each process
+        open_storage(config)
+        config.watched.mkdir(parents=True, exist_ok=True)
         url = servers.environment["DATABASE_URL"]
         migrations.upgrade(url)
         _remember(home, url, port)
-        if "postgres" in servers.running and Settings().sample:
+        if not database_url and config.sample:
             with Database(url, connections=1) as database:
                 take_sample(database)
         environment = {
@@ -39,16 +46,12 @@ def up(options: argparse.Namespace) -> int:
         }
         procfile = (ROOT / "Procfile").read_text()
         processes = read_procfile(procfile, folder=ROOT, logs=home / "logs", environment=environment)
-        watched = Settings(askstephen_home=home).watched
-        watched.mkdir(parents=True, exist_ok=True)
         print(f"AskStephen runs. Logs: {home / 'logs'}. Ctrl-C stops everything.")
-        print(f"Videos put into {watched} are taken in.\nOpen {_link(url, port)}", flush=True)
-        # Workers give themselves that long; the runner waits a little longer than they do.
-        grace = Settings().grace_seconds + 5
+        print(f"Videos put into {config.watched} are taken in.\nOpen {_link(url, port)}", flush=True)
         return Runner(
             servers,
             processes,
-            grace_seconds=grace,
+            grace_seconds=config.grace_seconds + 5,  # workers give themselves that long; the runner waits a little longer
             say=lambda words: print(words, file=sys.stderr, flush=True),
             on_death=partial(tell_death, url),
         ).run()
@@ -56,7 +59,7 @@ def up(options: argparse.Namespace) -> int:
 
 def link(options: argparse.Namespace) -> int:
     """Print a link for the installation that runs on this home."""
-    print(new_link(options.home))
+    print(new_link(settings_of(options).home))
     return 0
 
 
@@ -67,7 +70,7 @@ def new_link(home: Path) -> str:
 
 def running_at(home: Path) -> tuple[str, int]:
     """DATABASE_URL and port of the installation on this home. Raises Misconfigured."""
-    note = home.expanduser().absolute() / "run" / "up"
+    note = home / "run" / "up"
     if not note.exists():
         raise Misconfigured(f"nothing was started on {home} yet: run ./askstephen up")
     url, port = note.read_text().splitlines()
@@ -92,7 +95,9 @@ def _port(wanted: int) -> int:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", wanted))
-        except OSError:
-            raise Misconfigured(f"port {wanted} is taken: pass --port with another one, or --port 0 for a free one") from None
+        except OSError as error:
+            raise Misconfigured(
+                f"port {wanted} cannot be had ({error.strerror}): pass --port with another one, or --port 0 for a free one"
+            ) from None
         port: int = probe.getsockname()[1]
         return port

@@ -68,6 +68,8 @@ class Servers:
 
     home: Path
     durable: bool = True  # False for tests: a crash of the machine may lose data
+    database_url: str = field(default_factory=lambda: os.environ.get("DATABASE_URL", ""))  # none: a server is started
+    redis_url: str = field(default_factory=lambda: os.environ.get("REDIS_URL", ""))
     programs: list[Program] = field(default_factory=list)
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
@@ -75,7 +77,11 @@ class Servers:
 
     def __enter__(self) -> Self:
         self.home = self.home.absolute()
-        self.home.mkdir(parents=True, exist_ok=True)
+        try:
+            self.home.mkdir(parents=True, exist_ok=True)
+            self._lock = os.open(self.home / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise Misconfigured(f"{self.home} cannot be written ({error.strerror}): pass --home with another folder") from None
         self._take_lock()
         try:
             self._start()
@@ -94,7 +100,6 @@ class Servers:
             self._lock = -1
 
     def _take_lock(self) -> None:
-        self._lock = os.open(self.home / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -108,8 +113,8 @@ class Servers:
         os.write(self._lock, str(os.getpid()).encode())
 
     def _start(self) -> None:
-        self.environment["DATABASE_URL"] = os.environ.get("DATABASE_URL") or self._postgres()
-        self.environment["REDIS_URL"] = os.environ.get("REDIS_URL") or self._valkey()
+        self.environment["DATABASE_URL"] = self.database_url or self._postgres()
+        self.environment["REDIS_URL"] = self.redis_url or self._valkey()
         self.environment["PATH"] = f"{self._link_media()}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
 
     def _link_media(self) -> Path:
@@ -199,7 +204,11 @@ class Servers:
         command = identity.command(argv, death_signal=signal.SIGKILL)
         done = subprocess.run(command, cwd=data.parent, env=environment, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise Misconfigured(f"PostgreSQL could not make its data folder {data}:\n{(done.stdout + done.stderr)[-1500:]}")
+            free_bytes = shutil.disk_usage(data.parent).free
+            raise Misconfigured(
+                f"PostgreSQL could not make its data folder {data}, where {free_bytes / 1e6:.0f} MB are free: "
+                f"{' '.join(done.stderr.split())[-500:]}"
+            )
         made.rename(data)
 
     def _valkey(self) -> str:
@@ -219,6 +228,15 @@ class Servers:
         with contextlib.closing(client):
             self._launch(program, client.ping, redis.RedisError)
         return f"unix://{socket}?db=0"
+
+
+def check_redis(url: str) -> None:
+    """Return once it answers. Raises Misconfigured."""
+    try:
+        with redis.Redis.from_url(url, socket_connect_timeout=5, socket_timeout=5, retry=None) as client:
+            client.ping()
+    except (redis.RedisError, ValueError) as error:
+        raise Misconfigured(f"REDIS_URL is set, but nothing answers there ({error}): start it, or unset it") from None
 
 
 def stop(process: subprocess.Popen[bytes], stop_signal: int, *, seconds: float) -> None:

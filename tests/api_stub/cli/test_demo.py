@@ -1,6 +1,6 @@
 import pytest
 
-from api_stub.cli.__main__ import build_parser
+from api_stub.cli.words import build_parser
 from core.errors import Invalid
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from api_stub.cli.__main__ import main
+from api_stub.cli.words import main
 from core.ids import new_id
 from db import api_keys
 from db.engine import Database

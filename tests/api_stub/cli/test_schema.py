@@ -6,7 +6,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from api_stub.cli.__main__ import main
+from api_stub.cli.words import main
 from core.local_stack.servers import Servers
 from db.schema.scratch import scratch_database
 from tests.conftest import admin_url
