@@ -1,5 +1,6 @@
 """Confidentiality checks: one row per check, the newest counts; what people decide on its findings."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -163,7 +164,7 @@ def decide(session: Session, video_id: int, segment_id: str, decision: Decision,
         raise NotFound(f"video {video_id} was not checked yet")
     if check["status"] != "completed":
         raise Conflict(f"the last check of video {video_id} is {check['status']}: decide once a check is completed")
-    segments = [dict(one) for one in check["segments"] or ()]
+    segments = list_segments(check["segments"])
     segment = next((one for one in segments if one["id"] == segment_id), None)
     if segment is None:
         raise NotFound(f"the last check of video {video_id} has no finding {segment_id}")
@@ -199,14 +200,42 @@ def list_unsecured(session: Session, *, before: int | None = None, limit: int = 
     return list_rows(session, video_rows, not_clear, before=before, limit=limit, more=more)
 
 
+def list_segments(stored: object) -> list[dict[str, Any]]:
+    """What is stored as the segments of a check, each with all that is read of one, whatever earlier products left out or wrote otherwise.
+
+    What is unknown is taken for grave, and for one thing at the begin of the film; what is no segment at all is left out.
+    """
+    listed = stored if isinstance(stored, list) else []
+    return [_whole(segment, number) for number, segment in enumerate(listed, 1) if isinstance(segment, Mapping)]
+
+
+def _whole(segment: Mapping[str, Any], number: int) -> dict[str, Any]:
+    known = {name: value for name, value in segment.items() if value is not None}
+    start, end = segment_times(known)
+    words = {"id": f"segment-{number}", "category": "other", "reason": "No reason was kept."}
+    whole = known | {name: str(known.get(name) or word) for name, word in words.items()}
+    severity = known.get("severity") if known.get("severity") in SEVERITIES else SEVERITIES[0]
+    confidence = _number(known.get("confidence"))
+    return whole | {"startSeconds": start, "endSeconds": end, "severity": severity, "confidence": confidence}
+
+
 def segment_times(segment: Mapping[str, Any]) -> tuple[float, float]:
     """When a segment starts and ends, in seconds; checks made before this platform know whole ones only, as HH:MM:SS."""
-    start = float(segment.get("startSeconds", _seconds(segment["startTime"])))
-    return start, float(segment.get("endSeconds", _seconds(segment["endTime"])))
+    start = _number(segment.get("startSeconds", _seconds(segment.get("startTime"))))
+    return start, max(start, _number(segment.get("endSeconds", _seconds(segment.get("endTime")))))
 
 
-def _seconds(clock: str) -> float:
+def _seconds(clock: object) -> float:
     total = 0.0
-    for part in clock.split(":"):
-        total = total * 60 + float(part)
+    for part in str(clock).split(":"):
+        total = total * 60 + _number(part)
     return total
+
+
+def _number(value: object) -> float:
+    """0 where it is none."""
+    try:
+        number = float(str(value))
+    except ValueError:
+        return 0.0
+    return number if math.isfinite(number) else 0.0

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import RowMapping
 
-from db.confidentiality import SEVERITIES, segment_times
+from db.confidentiality import SEVERITIES, list_segments
 from pipelines.providers.rules import UNCHECKED_RULES
 
 
@@ -72,7 +72,7 @@ def read_check(row: RowMapping | None, duration_seconds: float) -> Check | None:
     """The check that this row tells of, for a film of this length."""
     if row is None:
         return None
-    segments = [_finding(segment, duration_seconds) for segment in row["segments"] or ()]
+    segments = [_finding(segment, duration_seconds) for segment in list_segments(row["segments"])]
     unchecked = tuple(one for one in segments if one.unchecked)
     seconds = min(duration_seconds, _covered(unchecked))
     return Check(
@@ -90,7 +90,7 @@ def read_check(row: RowMapping | None, duration_seconds: float) -> Check | None:
 
 
 def _finding(segment: Mapping[str, Any], duration_seconds: float) -> Finding:
-    start, end = segment_times(segment)
+    start, end = segment["startSeconds"], segment["endSeconds"]
     left, right = (_percent(place, duration_seconds) for place in (start, end))
     return Finding(
         start,
@@ -98,12 +98,12 @@ def _finding(segment: Mapping[str, Any], duration_seconds: float) -> Finding:
         segment["severity"],
         segment["category"],
         segment["reason"],
-        segment.get("excerpt") or "",
-        float(segment.get("confidence") or 0),
+        str(segment.get("excerpt") or ""),
+        segment["confidence"],
         segment.get("rule") in UNCHECKED_RULES,
         left,
         round(right - left, 2),
-        str(segment.get("id") or ""),
+        segment["id"],
         str(segment.get("source") or "audio"),
         str(segment.get("resolutionStatus") or "pending"),
         str(segment.get("resolutionNote") or ""),

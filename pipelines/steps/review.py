@@ -75,7 +75,9 @@ def review(ctx: Context) -> object:
     with ctx.complete(outcome) as session:
         earlier = confidentiality.find_decided(session, video_id)
         is_same = earlier is not None and earlier["content_sha256"] in {None, content}
-        segments = carry_over(checked.segments, earlier["segments"] if earlier and is_same else ())
+        segments = carry_over(
+            checked.segments, confidentiality.list_segments(earlier["segments"]) if earlier and is_same else ()
+        )
         made = check_id or confidentiality.begin_check(session, video_id, triggered_by=ctx.held.owner_id)
         result = Result(
             clear=checked.clear,

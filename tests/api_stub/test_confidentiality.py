@@ -183,3 +183,18 @@ def test_errors_of_deciding(database: Database, video_id: int, owner: str):
         confidentiality.begin_check(session, video_id, triggered_by=owner)
         with pytest.raises(Conflict, match="pending"):
             confidentiality.decide(session, video_id, "a", Decision.RESOLVED, note="x", by=owner)
+
+
+def test_a_finding_of_an_earlier_product_that_says_little_is_grave_and_can_be_decided_on(
+    client: TestClient, database: Database, video_id: int
+):
+    with database.jobs() as session:
+        session.execute(
+            text(
+                """UPDATE confidentiality_checks SET segments = '[{"startTime": "00:00:02", "severity": "odd", "reason": null}, "words"]'"""
+            )
+        )
+    decided = decide(client, video_id, "segment-1", "ignored").json()
+    assert (decided["overallStatus"], status_of(client, video_id)) == ("clear", "clear")
+    [one] = decided["segments"]
+    assert (one["severity"], one["startSeconds"], one["endSeconds"], one["category"]) == ("high", 2, 2, "other")
