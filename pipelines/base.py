@@ -12,6 +12,7 @@ from typing import Any, Self
 from uuid import UUID
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import to_jsonable_python
 from sqlalchemy import RowMapping
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
@@ -118,6 +119,12 @@ class Pipeline:
     def arguments(self) -> frozenset[str]:
         """The names of its arguments."""
         return frozenset(field.name for field in dataclasses.fields(self.args))
+
+    @cached_property
+    def defaults(self) -> Mapping[str, Any]:
+        """What an argument is in a job that was written before the argument existed."""
+        fields = dataclasses.fields(self.args)
+        return {field.name: to_jsonable_python(field.default) for field in fields if field.default is not dataclasses.MISSING}
 
     def step(self, name: str) -> Step:
         """The step of that name. Raises NotFound."""

@@ -17,7 +17,7 @@ from core.sandbox.run import Sandbox
 from core.storage import Storage
 from db import jobs
 from db.engine import Database
-from pipelines.base import Step, get_pipeline
+from pipelines.base import get_pipeline
 from pipelines.context import Context
 from workers.endings import Ending, ending_of, passes
 from workers.group import GroupCommit
@@ -138,13 +138,19 @@ class StepRunner:
         attempts = []
         for claim in claims:
             try:
-                step, steps = _find(claim)
+                pipeline = get_pipeline(claim.pipeline)
+                step = pipeline.step(claim.step)
             except NotFound as error:  # a newer worker may know it
                 _log.warning("step.unknown", pipeline=claim.pipeline, step=claim.step)
                 self._settle(claim, partial(jobs.put_back, claims=[claim], delay=_UNKNOWN_DELAY, reason=str(error)))
                 continue
             ctx = Context(
-                claim, steps, database=self._database, storage=self._storage, scratch=self._scratch, sandbox=self._sandbox
+                claim._replace(args={**pipeline.defaults, **claim.args}),
+                pipeline.rows,
+                database=self._database,
+                storage=self._storage,
+                scratch=self._scratch,
+                sandbox=self._sandbox,
             )
             self.held[claim.claim_id] = ctx
             attempts.append((ctx, step))
@@ -237,9 +243,3 @@ class StepRunner:
                     return  # the lease expires, and the step runs again
             else:
                 return
-
-
-def _find(claim: jobs.Claim) -> tuple[Step, Sequence[jobs.NewStep]]:
-    """The step's function and its pipeline's steps. Raises NotFound."""
-    pipeline = get_pipeline(claim.pipeline)
-    return pipeline.step(claim.step), pipeline.rows

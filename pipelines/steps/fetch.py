@@ -34,7 +34,7 @@ def fetch(ctx: Context) -> object:
         request["source_file_name"],
         request["source_file_size"],
         ctx.args["version"],
-        ctx.args.get("revision"),
+        ctx.args["revision"],
     )
     delivery = _delivery(ctx, request["provider"])
     fetched = provider.fetch(wanted, delivery)
@@ -60,7 +60,7 @@ def _delivery(ctx: Context, provider: str) -> Delivery:
             taken = videos.find_taken(session, user_id=ctx.held.owner_id, provider=provider, version=version)
         return Fetched(taken["key"], taken["size_bytes"], taken["sha256"]) if taken and _is_stored(ctx, taken["key"]) else None
 
-    given = {"token": token_of(ctx, ctx.args["connection_id"])} if ctx.args.get("connection_id") else {}
+    given = {"token": token_of(ctx, ctx.args["connection_id"])} if ctx.args["connection_id"] else {}
     progress = _progress(ctx, kept)
     return Delivery(ctx.storage, ctx.key("source"), kept["key"], progress, ctx.run, lambda: ctx.folder, known=known, **given)
 

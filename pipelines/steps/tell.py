@@ -32,12 +32,13 @@ def tell(ctx: Context, message: Message) -> object:
 @step(queue="io", max_attempts=8)
 def tell_new_leads(ctx: Context) -> object:
     """Tell what an answer to a search brought that was not there before; nothing where all of it is removed since."""
-    lead_ids = ctx.args["lead_ids"]
     with ctx.read() as session:
         search = searches.get_search(session, ctx.args["search_id"])
         client = clients.get_client(session, search["client_id"])
-        # Not the search's results: a later answer may have replaced them.
-        new = found.list_by_ids(session, lead_ids)
+        # Not the search's results: a later answer may have replaced them. Jobs of before the list have nothing else.
+        lead_ids = ctx.args["lead_ids"]
+        new_ids = _list_new(search) if lead_ids is None else lead_ids
+        new = found.list_by_ids(session, new_ids)
         address = people.list_emails(session, [ctx.held.owner_id]).get(ctx.held.owner_id)
     if not new:
         return {"told": 0}
@@ -49,9 +50,13 @@ def tell_new_leads(ctx: Context) -> object:
     leads = [{"leadId": lead["id"], **{to_camel(name): lead[name] for name in _LEAD_TOLD}} for lead in new[:_MOST_TOLD]]
     data = {"clientId": client["id"], "searchId": search["id"], "newLeads": len(new), "leads": leads}
     # A lead is new once: its id tells this answer's message from those of the other answers to the search.
-    message_id = f"leads-{search['id']}-{min(lead_ids)}"
+    message_id = f"leads-{search['id']}" if lead_ids is None else f"leads-{search['id']}-{min(lead_ids)}"
     told = tell(ctx, Message(message_id, "leads.found", ctx.held.owner_id, address, subject, _text(lines), data))
     return {"told": len(new), "message": told}
+
+
+def _list_new(search: RowMapping) -> list[int]:
+    return [result["leadId"] for result in search["results"] or () if result.get("isNew")]
 
 
 def _line(lead: RowMapping) -> str:

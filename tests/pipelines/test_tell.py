@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from core.errors import Misconfigured, Refused, Unavailable
 from core.guard import policy
@@ -22,6 +23,7 @@ from db.competitors import Change, Reading
 from db.engine import Database
 from db.leads import clients, found, searches
 from pipelines import lead_digest
+from pipelines.base import enqueue
 from pipelines.competitor_alert import PIPELINE as ALERT
 from pipelines.lead_search import PIPELINE as SEARCH
 from pipelines.providers.messages import Message, get_channel
@@ -160,6 +162,22 @@ def test_who_asks_for_a_search_looks_at_it_himself(database: Database, owner: st
         assert_enqueued(session, "lead_digest", count=0)
 
 
+def test_a_digest_of_before_it_named_its_leads_tells_what_its_searchs_results_call_new(
+    database: Database, owner: str, client: int, worker: Worker, tmp_path: Path
+):
+    digest = ended_search(database, owner, client)
+    results = [{"leadId": lead_id, "isNew": True} for lead_id in digest.lead_ids or ()]
+    with database.tenant(owner) as session:
+        searches.begin_search(session, digest.search_id)
+        searches.complete_search(session, digest.search_id, [*results, {"leadId": 0, "isNew": False}])
+        enqueue(session, "lead_digest", {"search_id": digest.search_id}, owner_id=owner)
+    with database.jobs() as session:
+        session.execute(text("UPDATE jobs.jobs SET args = args - 'lead_ids'"))  # as that version wrote it
+    worker.drain()
+    (mail,) = outbox(tmp_path)
+    assert mail["Subject"] == "1 new lead for Our Plumbers"
+
+
 def test_two_jobs_about_the_same_leads_are_one_message(
     database: Database, owner: str, client: int, worker: Worker, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ):
@@ -167,7 +185,7 @@ def test_two_jobs_about_the_same_leads_are_one_message(
     by_webhook(receiver, monkeypatch)
     for _ in range(2):
         told = worker.perform(lead_digest.PIPELINE, digest, owner_id=owner)["tell_new_leads"]
-    message_id = f"leads-{digest.search_id}-{digest.lead_ids[0]}"
+    message_id = f"leads-{digest.search_id}-{min(digest.lead_ids or ())}"
     assert told == {"told": 1, "message": {"by": "webhook", "id": message_id}}
     ((headers, body),) = receiver.posted
     signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
