@@ -67,7 +67,7 @@ def create_app(database: Database, storage: Storage, settings: Settings) -> Fast
     """The application on this pool of connections and these files.
 
     With `settings.local_mode` the one-time link, the cookie and the check of the host's name are there, and the API's description
-    is open; without it only API keys open anything but /livez, /readyz and the files of /static.
+    is open; without it whoever comes has to sign in or send a key for anything but /livez, /readyz and the files of /static.
     """
     live = events.Live(database, Listener(settings.redis_url.get_secret_value()))
 

@@ -1,7 +1,7 @@
 """Who asks, and what a handler is given.
 
-Anybody with an API key (`Authorization: Bearer ask_…`) acts as its user. In local mode, on loopback only, a one-time link
-sets the session cookie of this machine's one owner as well.
+An API key (`Authorization: Bearer ask_…`), the cookie of a session, or a session token of Clerk says who. In local mode, on
+loopback only, a one-time link sets the session cookie of this machine's one owner.
 """
 
 import time
@@ -19,7 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api_stub.browser import is_same_origin
+from api_stub.browser import SAFE_METHODS, is_same_origin
 from api_stub.clerk import Clerk
 from api_stub.door import RatesHere, count
 from api_stub.problems import INTERNAL, Problem
@@ -38,7 +38,6 @@ COOKIE = "askstephen_session"  # of a local installation, without TLS
 REMOTE_COOKIE = "__Host-askstephen_session"
 _CLERK_COOKIE = "__session"
 _LOOPBACK = {"127.0.0.1", "localhost", "[::1]"}
-_SAFE = {"GET", "HEAD", "OPTIONS"}
 _UNTOLD = {"/livez", "/readyz"}  # asked every few seconds
 _CONTENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -99,7 +98,7 @@ class Guard:
             return Problem(421, "Misdirected request", "this page answers to 127.0.0.1 and localhost only")
         # A key is sent by programs alone; with one, no cookie is looked at.
         site = "none" if "authorization" in headers else headers.get("sec-fetch-site", "none")
-        if method not in _SAFE and site not in {"same-origin", "none"}:
+        if method not in SAFE_METHODS and site not in {"same-origin", "none"}:
             return Problem(403, "Forbidden", "this request came from another site's page")
         return None
 
@@ -176,7 +175,7 @@ def _find_bearer_user(request: Request, database: Database, bearer: HTTPAuthoriz
 
 
 def _require_scope(request: Request, scope: api_keys.Scope) -> None:
-    if scope is api_keys.Scope.READ and request.method not in _SAFE:
+    if scope is api_keys.Scope.READ and request.method not in SAFE_METHODS:
         raise HTTPException(403, "This API key may only read.")
     if scope is not api_keys.Scope.OPS and request.url.path.startswith(("/ops", "/v1/api-keys")):
         raise HTTPException(403, "This API key has not the scope ops.")

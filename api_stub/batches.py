@@ -3,13 +3,13 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Header
+from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
 
 from api_stub.auth import DatabaseHere, User
-from api_stub.work import NewWork, answered
+from api_stub.work import IdempotencyKey, NewWork, answered
 from db import jobs
 from db.engine import Database
 from pipelines.batches import enqueue_batch
@@ -41,7 +41,7 @@ def post_batch(
     new: NewBatch,
     user: User,
     database: DatabaseHere,
-    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> JSONResponse:
     """Enqueue all of them or none. With an `Idempotency-Key`, as for a job."""
 

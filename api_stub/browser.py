@@ -7,7 +7,7 @@ from core.settings import Settings
 
 _BACK = "askstephen_sign_in"
 _SECONDS = 600
-_SAFE = {"GET", "HEAD", "OPTIONS"}
+SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 
 
 def origin(request: Request, config: Settings) -> str:
@@ -34,8 +34,8 @@ def is_same_origin(request: Request) -> bool:
     """Whether one of our own pages, or nobody's, sent this; another site's page sends cookies along too."""
     site = request.headers.get("sec-fetch-site")
     if site is not None:
-        return site == "same-origin" or (site == "none" and request.method in _SAFE)
+        return site == "same-origin" or (site == "none" and request.method in SAFE_METHODS)
     sender = request.headers.get("origin")
     if sender is None:
-        return request.method in _SAFE
+        return request.method in SAFE_METHODS
     return sender.partition("://")[2] == request.headers.get("host")

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 
 from api_stub.auth import DatabaseHere, User, in_area
 from api_stub.contract import Id, Sent, Shown
+from api_stub.work import accepted
 from db import syncs
 from db.base.connections import CloudProvider, cloud_connections
 from db.base.rows import MOST, get_row, list_rows
@@ -130,7 +131,7 @@ def get_dropbox(user: User, database: DatabaseHere) -> RowMapping:
 
 
 def get_connection(connection_id: Id, user: User, database: DatabaseHere) -> RowMapping:
-    """The user's own connection of that id. Raises NotFound: whoever may only see it has no business in its files."""
+    """The user's own connection of that id. Raises NotFound, and HTTP 403 for who may see it only."""
     with database.tenant(user) as session:
         found = get_row(session, cloud_connections, connection_id)
     if found["user_id"] != user:
@@ -233,7 +234,7 @@ def sync_now(user: User, database: DatabaseHere, connection: ConnectionHere) -> 
     with database.tenant(user) as session:
         syncs.get_sync(session, connection["id"])
         job_id = enqueue(session, "connection_sync", {"connection_id": connection["id"]}, owner_id=user)
-    return JSONResponse({"id": str(job_id)}, 202, {"Location": f"/v1/jobs/{job_id}", "Retry-After": "1"})
+    return accepted(job_id)
 
 
 router.include_router(_of_one)

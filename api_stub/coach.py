@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 
 from api_stub.auth import Asker, DatabaseHere, SettingsHere, User, in_area
 from api_stub.contract import Sent, Shown
+from api_stub.work import accepted
 from core.errors import NotFound
 from db import chat, status
 from db.base.workbook import BusinessArea
@@ -102,14 +103,12 @@ async def ask_coach(question: Question, owner: _Owner, database: DatabaseHere, c
 def post_question(question: NewQuestion, owner: _Owner, database: DatabaseHere) -> JSONResponse:
     """Ask the coach: 202 with the job, whose events tell the reply while it is written."""
     started = _start(database, owner.id, question.answers, question, conversation_id=question.conversation_id)
-    body = {
-        "id": str(started.job_id),
-        "status": "queued",
-        "conversation_id": started.conversation_id,
-        "message_id": started.reply_id,
-        "events": f"/v1/coach/{started.job_id}/events",
-    }
-    return JSONResponse(body, 202, {"Location": f"/v1/jobs/{started.job_id}", "Retry-After": "1"})
+    return accepted(
+        started.job_id,
+        conversation_id=started.conversation_id,
+        message_id=started.reply_id,
+        events=f"/v1/coach/{started.job_id}/events",
+    )
 
 
 @router.get(
@@ -135,7 +134,7 @@ def post_draft(section: str, owner: _Owner, database: DatabaseHere, wanted: NewD
         raise NotFound(f"there is no draft of {section}")
     with database.tenant(owner.id) as session:
         job_id = enqueue(session, "workbook_draft", args, owner_id=owner.id, subject=f"workbook:{section}")
-    return JSONResponse({"id": str(job_id), "status": "queued"}, 202, {"Location": f"/v1/jobs/{job_id}", "Retry-After": "1"})
+    return accepted(job_id)
 
 
 def _start(

@@ -10,6 +10,7 @@ from sqlalchemy import RowMapping
 
 from api_stub.auth import DatabaseHere, User, in_area
 from api_stub.contract import Cursor, Id
+from api_stub.work import accepted
 from db import competitors, watched
 from db.base.competitors import SnapshotSource
 from db.permissions import Area
@@ -128,7 +129,7 @@ def read_competitor_now(competitor_id: Id, user: User, database: DatabaseHere) -
     """Read it now, beside its schedule; one that is being read already is not read twice."""
     with database.tenant(user) as session:
         job_id = competitor_diff.read_now(session, competitor_id, user_id=user)
-    return JSONResponse({"id": str(job_id), "status": "queued"}, 202, {"Location": f"/v1/jobs/{job_id}", "Retry-After": "1"})
+    return accepted(job_id)
 
 
 @router.get("/{competitor_id}/readings")

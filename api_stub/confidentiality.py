@@ -13,6 +13,7 @@ from api_stub.auth import DatabaseHere, User, in_area
 from api_stub.contract import Cursor, Id, Limit, Shown
 from api_stub.listing import bare_array
 from api_stub.videos import Video, show
+from api_stub.work import accepted
 from db import confidentiality, videos
 from db.confidentiality import Decision
 from db.engine import Database
@@ -111,8 +112,7 @@ def start_check(video_id: Id, user: User, database: DatabaseHere) -> JSONRespons
     """Check a video again: 202 with its job."""
     with database.tenant(user) as session:
         check_id, job_id = start(session, video_id, user_id=user)
-    body = {"id": str(job_id), "check_id": check_id, "status": "queued"}
-    return JSONResponse(body, 202, {"Location": f"/v1/jobs/{job_id}", "Retry-After": "1"})
+    return accepted(job_id, check_id=check_id)
 
 
 @router.get("/v1/videos/{video_id}/confidentiality-checks/last")

@@ -15,6 +15,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api_stub.browser import SAFE_METHODS
 from api_stub.problems import Problem
 from core.rates import Left, Quota, Rates
 
@@ -24,7 +25,6 @@ DEEPEST = 64
 _STREAMED = ("/api/upload", "/files", "/ops/schema", "/schema")
 _STREAMED_ENDINGS = ("/speaker-image", "/upload-thumbnail")
 _UNCOUNTED = ("/livez", "/readyz", "/metrics", "/static/")
-_SAFE = {"GET", "HEAD", "OPTIONS"}
 _WRONG_KEY_COST = 40
 _TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*"?|[\[{]|[\]}]', re.DOTALL)
 _STATE = "askstephen.rates"
@@ -83,7 +83,7 @@ async def _held(scope: Scope, receive: Receive) -> tuple[Receive, Problem | None
     """The body read to its end, to be received anew; or why it is not taken."""
     headers = Headers(scope=scope)
     declared = headers.get("content-length", "")
-    if scope["method"] in _SAFE and not declared and "transfer-encoding" not in headers:
+    if scope["method"] in SAFE_METHODS and not declared and "transfer-encoding" not in headers:
         return receive, None
     if declared.isdecimal() and int(declared) > BODY_BYTES:
         return receive, _TOO_LARGE
@@ -162,7 +162,7 @@ def count(request: Request, user: str, rates: Rates) -> None:
     """Take this request from what its user may do. Raises HTTP 429."""
     quotas: Mapping[str, Quota] = request.app.state.quotas
     wanted = {quotas["user"]: user}
-    if request.method not in _SAFE and not request.url.path.startswith("/files"):
+    if request.method not in SAFE_METHODS and not request.url.path.startswith("/files"):
         wanted[quotas["writes"]] = user
     left = rates.take(wanted) or []
     request.scope[_STATE] = left

@@ -4,13 +4,13 @@ import unicodedata
 from typing import Annotated, Any
 from urllib.parse import unquote, urlsplit
 
-from fastapi import APIRouter, Depends, Header
+from fastapi import APIRouter, Depends
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
 
 from api_stub.auth import DatabaseHere, User, in_area
-from api_stub.work import answered
+from api_stub.work import IdempotencyKey, answered
 from core.errors import Conflict, Refused
 from core.guard import check_url
 from db import videos
@@ -38,7 +38,7 @@ def post_video_from_url(
     wanted: VideoAt,
     user: User,
     database: DatabaseHere,
-    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> JSONResponse:
     """Take in what lies there; the answer's `id` is of the job. The same URL again is a conflict."""
     check_url(wanted.url)

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from api_stub.auth import DatabaseHere, User
 from api_stub.etag import matches
-from api_stub.work import NewWork, answered
+from api_stub.work import IdempotencyKey, NewWork, answered
 from db import jobs, status
 from db.engine import Database
 from db.why import why_not_running
@@ -58,7 +58,7 @@ def post_job(
     new: NewJob,
     user: User,
     database: DatabaseHere,
-    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> JSONResponse:
     """Enqueue a pipeline. With an `Idempotency-Key`, the same request sent again within a day is answered as the first was."""
 

@@ -13,7 +13,6 @@ from api_stub.contract import Id, Sent, Shown, Success
 from api_stub.videos import Video, show_one
 from core.errors import Forbidden, NotFound
 from db import channels, publishing, videos
-from db.base.accounts import UserRole
 from db.base.videos import Privacy
 from db.permissions import AREAS, Area
 from pipelines import publish
@@ -103,16 +102,12 @@ def get_publish_info(person: Person, database: DatabaseHere) -> PublishInfo:
         default, known = channels.find_default(session, person.id), _list(session, person)
     chooses = Area.CHANNELS in AREAS[person.role]
     return PublishInfo(
-        role=_role(person.role),
+        role=person.role.value,
         can_publish=Area.PUBLISH in AREAS[person.role] and (chooses or default is not None),
         show_channel_selector=chooses,
         channels=known,
         default_channel=_show(default) if default else None,
     )
-
-
-def _role(role: UserRole) -> str:
-    return role.value
 
 
 def _list(session: Session, person: Asker) -> list[KnownChannel]:

@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Annotated, Any
+from uuid import UUID
 
+from fastapi import Header
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
@@ -13,6 +15,7 @@ from db.engine import Database
 from db.idempotency import Request, answer_once
 
 _MONTH_SECONDS = 31 * 86400.0
+IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=255)]
 Seconds = Annotated[float, Field(ge=0.001, le=_MONTH_SECONDS)]
 
 
@@ -37,6 +40,12 @@ class NewWork(BaseModel):
 
 def _span(seconds: float | None) -> timedelta | None:
     return None if seconds is None else timedelta(seconds=seconds)
+
+
+def accepted(job_id: UUID, **more: object) -> JSONResponse:
+    """202 with where to look: this job was enqueued."""
+    body = {"id": str(job_id), "status": "queued", **more}
+    return JSONResponse(body, 202, {"Location": f"/v1/jobs/{job_id}", "Retry-After": "1"})
 
 
 def answered(

@@ -74,12 +74,6 @@ def find_usable(session: Session, api_key: str) -> Usable | None:
     return Usable(row.user_id, Scope(row.scope))
 
 
-def find_api_key_user(session: Session, api_key: str) -> str | None:
-    """Whose key this is, if it is one and is good."""
-    found = find_usable(session, api_key)
-    return found.user_id if found else None
-
-
 def list_api_keys(session: Session, *, user_id: str | None = None) -> list[RowMapping]:
     """Every key (of this user), oldest first, revoked ones too; of the key itself only its start."""
     statement = text("""

@@ -1,13 +1,13 @@
-"""YouTube channels, and who may publish to which. Both are for who runs the installation, except that users choose their default."""
+"""YouTube channels, which are for who runs the installation, and those that a user may publish to (given by `db.people`)."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import RowMapping, delete, func, select, update
+from sqlalchemy import RowMapping, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from core.errors import Conflict, NotFound
+from core.errors import Conflict
 from db.base.accounts import users
 from db.base.rows import require_only
 from db.base.videos import user_channels, youtube_channels
@@ -27,36 +27,12 @@ def keep_channel(session: Session, channel_id: str, details: Mapping[str, Any]) 
         return session.execute(upsert.returning(youtube_channels)).mappings().one()
 
 
-def let_publish(session: Session, user_id: str, channel_id: int) -> None:
-    """Let a user publish to a channel; who may already, may still. Whoever calls this has asked for `Area.USERS`."""
-    statement = insert(user_channels).values(user_id=user_id, channel_id=channel_id).on_conflict_do_nothing()
-    with acting_as(session, Role.JOBS):
-        session.execute(statement)
-
-
-def stop_publishing(session: Session, user_id: str, channel_id: int) -> None:
-    """Take a channel away from a user. Whoever calls this has asked for `Area.USERS`."""
-    with acting_as(session, Role.JOBS):
-        session.execute(
-            delete(user_channels).where(user_channels.c.user_id == user_id, user_channels.c.channel_id == channel_id)
-        )
-
-
 def list_channels(session: Session) -> list[RowMapping]:
     """Those that the user may publish to, the default first, each with `is_default`."""
     shown = select(youtube_channels, user_channels.c.is_default).join(
         user_channels, user_channels.c.channel_id == youtube_channels.c.id
     )
     return list(session.execute(shown.order_by(user_channels.c.is_default.desc(), youtube_channels.c.id)).mappings())
-
-
-def choose_default(session: Session, channel_id: int) -> None:
-    """Make this one of the user's channels the default, and no other. Raises NotFound."""
-    chosen = session.execute(
-        update(user_channels).values(is_default=user_channels.c.channel_id == channel_id).returning(user_channels)
-    )
-    if channel_id not in {row.channel_id for row in chosen}:
-        raise NotFound(f"channel {channel_id} is not one that you may publish to")
 
 
 def list_every_channel(session: Session) -> list[RowMapping]:

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from core.errors import Invalid
 from db.base.chat import conversations, messages, search_queries
-from db.base.rows import MOST, delete_row, get_row, insert_row, list_rows, update_row
+from db.base.rows import MOST, get_row, insert_row, list_rows, update_row
 
 
 def insert_conversation(session: Session, title: str, *, user_id: str, company_id: int | None = None) -> RowMapping:
@@ -24,11 +24,6 @@ def list_conversations(session: Session, *, before: int | None = None, limit: in
 def get_conversation(session: Session, conversation_id: int) -> RowMapping:
     """One conversation. Raises NotFound."""
     return get_row(session, conversations, conversation_id)
-
-
-def delete_conversation(session: Session, conversation_id: int) -> None:
-    """Remove a conversation with its messages. Raises NotFound, Refused."""
-    delete_row(session, conversations, conversation_id)
 
 
 def insert_message(session: Session, conversation_id: int, *, role: str, content: str) -> RowMapping:

@@ -1,13 +1,13 @@
-"""Clips, which are videos cut from another, and captions as people edit them."""
+"""Clips, which are videos cut from another."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import RowMapping
 from sqlalchemy.orm import Session
 
 from core.errors import Invalid
-from db.base.rows import get_row, insert_row, list_rows, require_only, update_row
+from db.base.rows import get_row, insert_row, list_rows, require_only
 from db.base.videos import VideoStatus, videos
 
 _OF_PARENT = ("company_id", "original_filename", "storage_path", "category", "mime_type", "language")
@@ -37,18 +37,3 @@ def list_clips(session: Session, parent_id: int, *, before: int | None = None, l
     """Of one video, newest first. Raises NotFound."""
     get_row(session, videos, parent_id)
     return list_rows(session, videos, videos.c.parent_video_id == parent_id, before=before, limit=limit)
-
-
-def save_captions(session: Session, video_id: int, cues: Sequence[Mapping[str, Any]]) -> RowMapping:
-    """Replace a video's captions by these cues (`startMs`, `endMs`, `text`), in order of time. Raises NotFound, Refused, Invalid."""
-    for number, cue in enumerate(cues, start=1):
-        start, end = cue.get("startMs"), cue.get("endMs")
-        if (
-            not isinstance(start, int)
-            or not isinstance(end, int)
-            or not 0 <= start < end
-            or not isinstance(cue.get("text"), str)
-        ):
-            raise Invalid(f"cue {number} needs text, and whole startMs and endMs, the end after the start")
-    ordered = sorted((dict(cue) for cue in cues), key=lambda cue: (cue["startMs"], cue["endMs"]))
-    return update_row(session, videos, video_id, {"captions": ordered})

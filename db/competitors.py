@@ -48,16 +48,6 @@ def insert_snapshot(session: Session, client_id: int, reading: Reading, *, user_
     return insert_of_client(session, competitor_snapshots, client_id, {**values, "extracted_data": data}, user_id=user_id)
 
 
-def find_last_snapshot(
-    session: Session, client_id: int, competitor_key: str, source: SnapshotSource, *, before: int | None = None
-) -> RowMapping | None:
-    """The newest reading of a competitor, or the newest `before` this one."""
-    columns = competitor_snapshots.c
-    same = (columns.client_id == client_id, columns.competitor_key == competitor_key, columns.source == source)
-    older = () if before is None else (columns.id < before,)
-    return find_row(session, competitor_snapshots, *same, *older)
-
-
 def get_snapshot(session: Session, snapshot_id: int) -> RowMapping:
     """One reading. Raises NotFound."""
     return get_row(session, competitor_snapshots, snapshot_id)

@@ -8,10 +8,9 @@ from sqlalchemy import RowMapping, text
 from sqlalchemy.orm import Session
 
 from core.errors import Conflict, Invalid, NotFound
-from db.base.accounts import UserRole, users
+from db.base.accounts import users
 from db.base.rows import require_only
 
-ASSIGNABLE = (UserRole.ADMIN, UserRole.CREATIVE, UserRole.SEARCH)  # the rest come with the product they belong to
 _SET = {"email", "first_name", "last_name", "role", "notes"}
 _PEOPLE = """
 SELECT u.*, chosen.channel_id AS default_channel, coalesce(own.channels, '[]') AS channels

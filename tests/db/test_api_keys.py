@@ -21,7 +21,8 @@ def used_at(database: Database) -> object:
 
 def find(database: Database, api_key: str) -> str | None:
     with database.jobs() as session:
-        return api_keys.find_api_key_user(session, api_key)
+        found = api_keys.find_usable(session, api_key)
+    return found.user_id if found else None
 
 
 def test_a_key_acts_as_its_user(database: Database, api_key: str, owner: str):

@@ -40,11 +40,6 @@ class Coverage:
     unchecked_seconds: float
     gaps: tuple[Gap, ...]  # in the order of time, apart from each other
 
-    @property
-    def is_whole(self) -> bool:
-        """Whether nothing was left unchecked."""
-        return not self.gaps
-
 
 def coverage(transcript: Transcript, *, has_sound: bool) -> Coverage:
     """What of a transcript's duration could be checked. A video without sound has nothing that could be missed."""

@@ -30,7 +30,7 @@ def key(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, home: Pa
 def test_a_key_is_made_listed_and_revoked(monkeypatch, capsys, home: Path, database: Database, owner: str):
     status, made = key(monkeypatch, capsys, home, "new", "--name", "the shop's till")
     with database.jobs() as session:
-        assert (status, api_keys.find_api_key_user(session, made.strip())) == (0, owner)
+        assert (status, api_keys.find_usable(session, made.strip())) == (0, api_keys.Usable(owner, api_keys.Scope.OPS))
         key_id = str(api_keys.list_api_keys(session)[0]["id"])
     _, listed = key(monkeypatch, capsys, home, "list")
     assert key_id in listed
@@ -38,7 +38,7 @@ def test_a_key_is_made_listed_and_revoked(monkeypatch, capsys, home: Path, datab
     assert made.strip() not in listed
     assert key(monkeypatch, capsys, home, "revoke", key_id)[0] == 0
     with database.jobs() as session:
-        assert api_keys.find_api_key_user(session, made.strip()) is None
+        assert api_keys.find_usable(session, made.strip()) is None
     assert "revoked 20" in key(monkeypatch, capsys, home, "list")[1]
 
 
