@@ -52,15 +52,19 @@ def _of_queues(queues: Sequence[status.QueueStatus]) -> Iterator[Item]:
             deed = "drains" if queue.drain else "is paused"
             reason = f": {queue.reason}" if queue.reason else ""
             yield Item("paused", f"{queue.name} {deed} with {_steps(waiting)} waiting{reason}", "/queues", queue.paused_at)
-        elif waiting and not queue.threads:
+        elif queue.is_unserved:
             yield Item("unserved", f"{queue.name} has {_steps(waiting)} waiting and no worker", "/workers")
         elif queue.is_late and queue.oldest_seconds is not None:
             age, promise = in_words(queue.oldest_seconds), in_words(queue.promise_seconds)
-            yield Item("late", f"{queue.name} is late: its oldest step waits {age}, its promise is {promise}", "/queues")
+            yield Item("late", f"{queue.name} is late: its oldest step has waited {age}, promised: {promise}", "/queues")
 
 
 def _steps(count: int) -> str:
     return f"{count} {'step' if count == 1 else 'steps'}"
+
+
+def _often(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def _of_pauses(session: Session, queues: Sequence[status.QueueStatus]) -> Iterator[Item]:
@@ -98,21 +102,25 @@ def _of_stuck(row: RowMapping) -> Item:
     if row["stopping"]:
         words = f"{row['name']} of {row['pipeline']} was asked to stop and has not"
     elif row["mean_seconds"] is None:
-        words = f"{row['name']} of {row['pipeline']} runs long, and was never measured"
+        words = f"{row['name']} of {row['pipeline']} has run long; how long such steps take is not known yet"
     else:
-        words = f"{row['name']} of {row['pipeline']} runs long: such steps take {in_words(row['mean_seconds'])}"
+        words = f"{row['name']} of {row['pipeline']} has run long: such steps take {in_words(row['mean_seconds'])}"
     return Item("stuck", words, f"/jobs/{row['job_id']}", row["claimed_at"])
 
 
 def _of_failures(groups: Sequence[Group]) -> Iterator[Item]:
     news = [group for group in groups if group.last_at > datetime.now(group.last_at.tzinfo) - _NEWS]
     for group in sorted(news, key=lambda one: -one.count)[:_MOST_GROUPS]:
-        where = f"{group.step} of {group.pipeline}" if group.step else group.pipeline
-        often = "1 time" if group.count == 1 else f"{group.count} times"
-        yield Item("failed", f"{often} {where}: {group.message}", f"/failures/{group.id}", group.last_at)
+        where = f", at {group.step}" if group.step else ""
+        yield Item(
+            "failed",
+            f"{group.pipeline} failed {_often(group.count)}{where}: {group.message}",
+            f"/failures/{group.id}",
+            group.last_at,
+        )
     if len(news) > _MOST_GROUPS:
         more = len(news) - _MOST_GROUPS
-        yield Item("failed", f"{more} more {'kind' if more == 1 else 'kinds'} of failures within a day", "/failures")
+        yield Item("failed", f"{more} other {'kind' if more == 1 else 'kinds'} of failure within a day", "/failures")
 
 
 # The clock gave up on it, or it has not succeeded since a person could mend what stopped its last job.
@@ -131,7 +139,7 @@ ORDER BY since DESC, s.id LIMIT :most
 
 
 def _of_schedule(row: RowMapping) -> Item:
-    deed = "did not go well the last time" if row["enabled"] else "is paused"
+    deed = "failed the last time" if row["enabled"] else "is paused"
     of = f" about {row['subject']}" if row["subject"] else ""
     return Item("schedule", f"a schedule of {row['pipeline']}{of} {deed}: {row['reason']}", "/schedules", row["since"])
 
@@ -143,7 +151,7 @@ GROUP BY invariant ORDER BY invariant
 
 
 def _of_violation(row: RowMapping) -> Item:
-    words = f"the audit found {row['invariant']} broken {row['found']} times, and could not mend it"
+    words = f"the audit found {row['invariant']} broken {_often(row['found'])}, and could not mend it"
     return Item("broken", words, "/failures", row["last_at"])
 
 

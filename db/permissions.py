@@ -87,6 +87,27 @@ OPERATOR_DEEDS: Mapping[OperatorRole, frozenset[OperatorDeed]] = MappingProxyTyp
     }
 )
 
+# What stands in a refusal.
+_COMPANY_WORDS: Mapping[CompanyDeed, str] = MappingProxyType(
+    {
+        CompanyDeed.READ: "see what it has",
+        CompanyDeed.WORK: "add or change anything",
+        CompanyDeed.REMOVE: "remove what others added",
+        CompanyDeed.CONNECT: "connect accounts for it",
+        CompanyDeed.INVITE: "invite anybody",
+        CompanyDeed.MANAGE_MEMBERS: "change its members",
+        CompanyDeed.CLOSE: "close it",
+    }
+)
+_OPERATOR_WORDS: Mapping[OperatorDeed, str] = MappingProxyType(
+    {
+        OperatorDeed.WATCH: "look at everybody's work",
+        OperatorDeed.MEND: "pause, cancel or repeat everybody's work",
+        OperatorDeed.CONFIGURE: "set limits and choose operators",
+        OperatorDeed.READ_ACTIONS: "read what operators did",
+    }
+)
+
 
 def user_role(stored: str | None) -> UserRole:
     """The role that a row of `users` names; one that is missing or unknown is the least."""
@@ -101,16 +122,19 @@ def operator_role(user: UserRole, stored: OperatorRole | None) -> OperatorRole |
 def require_area(role: UserRole, area: Area) -> None:
     """Raises Forbidden unless a user of this role may enter the area."""
     if area not in AREAS[role]:
-        raise Forbidden(f"the role {role} may not enter {area}; ask an administrator for another role")
+        raise Forbidden(f"your role ({role}) does not open {area.replace('_', ' ')}; ask an administrator for another role")
 
 
 def require_company_deed(role: MemberRole | None, deed: CompanyDeed) -> None:
     """Raises Forbidden unless a member of this role (None: no member) may do this in the company."""
-    if role is None or deed not in COMPANY_DEEDS[role]:
-        raise Forbidden(f"{role or 'who is no member'} may not {deed} in this company; ask its owner")
+    if role is None:
+        raise Forbidden("you are not a member of this company; ask its owner to invite you")
+    if deed not in COMPANY_DEEDS[role]:
+        raise Forbidden(f"a company's {role} may not {_COMPANY_WORDS[deed]}; ask its owner")
 
 
 def require_operator_deed(role: OperatorRole | None, deed: OperatorDeed) -> None:
     """Raises Forbidden unless an operator of this role (None: no operator) may do this."""
     if role is None or deed not in OPERATOR_DEEDS[role]:
-        raise Forbidden(f"{role or 'who is no operator'} may not {deed} here; ask an operator admin")
+        who = "only operators may" if role is None else f"operators with the role {role} may not"
+        raise Forbidden(f"{who} {_OPERATOR_WORDS[deed]}; ask an admin of the platform")

@@ -189,6 +189,16 @@ class QueueStatus:
         """Whether it breaks its promise."""
         return self.oldest_seconds is not None and self.oldest_seconds > self.promise_seconds
 
+    @property
+    def is_unserved(self) -> bool:
+        """Whether work waits that no worker takes."""
+        return not self.threads and bool(self.queued + self.retrying)
+
+    @property
+    def needs_person(self) -> bool:
+        """Whether `db.attention` tells of it."""
+        return self.paused_at is not None or self.is_unserved or self.is_late
+
 
 # What waits and what runs is counted by two partial indexes, which one condition on both statuses would not use.
 _QUEUES = text(f"""

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from sqlalchemy import RowMapping
 
 from api_stub import ops_jobs
 from api_stub.auth import DatabaseHere, User
@@ -17,6 +18,7 @@ from api_stub.dashboard.timeline import timeline
 from api_stub.jobs import cancel, read_any_job, read_job, retry
 from api_stub.operators import Deeds, Mender
 from db import attention, jobs, status
+from db.engine import Database
 from db.eta import find_seconds_left, seconds_left
 from db.jobs import Scope
 from db.operators import record_action
@@ -36,13 +38,9 @@ router.include_router(words_pages.router)
 
 @router.get("/", response_class=HTMLResponse)
 def now_page(request: Request, user: User, deeds: Deeds, database: DatabaseHere, cursor: UUID | None = None) -> Response:
-    """Queues, what runs, the newest videos and jobs."""
-    with database.jobs() as session:
-        queues = status.list_queues(session)
-        held_back = {one.provider: tell_breaker(one) for one in jobs.list_breakers(session) if _shows(one)}
-        watched = OperatorDeed.WATCH in deeds
-        needs_person = attention.list_attention(session, queues) if watched else []
-        at_work = _with_time_left(attention.list_running(session)) if watched else []
+    """What runs, the newest videos and jobs of who asks; for operators, how the platform stands."""
+    watched = OperatorDeed.WATCH in deeds
+    platform = _read_platform(database) if watched else {}
     with database.tenant(user) as session:
         live = queries.list_jobs(session, live=True, limit=_LIVE_JOBS)
         newest = queries.list_jobs(session, before=cursor, limit=_JOBS + 1)
@@ -50,20 +48,28 @@ def now_page(request: Request, user: User, deeds: Deeds, database: DatabaseHere,
     return render(
         request,
         "now.html",
-        queues=queues,
+        **{"headline": _own_headline(live), **platform},
         operator=OperatorDeed.MEND in deeds,
         configures=OperatorDeed.CONFIGURE in deeds,
-        headline=_headline(queues),
-        held_back=held_back,
         watched=watched,
-        attention=needs_person,
-        at_work=at_work,
         live=live,
         jobs=newest[:_JOBS],
         older=newest[_JOBS - 1]["id"] if len(newest) > _JOBS else None,
         videos=videos,
         cursor=cursor,
     )
+
+
+def _read_platform(database: Database) -> dict[str, Any]:
+    with database.jobs() as session:
+        queues = status.list_queues(session)
+        return {
+            "headline": _headline(queues),
+            "queues": queues,
+            "attention": attention.list_attention(session, queues),
+            "held_back": {one.provider: tell_breaker(one) for one in jobs.list_breakers(session) if _shows(one)},
+            "at_work": _with_time_left(attention.list_running(session)),
+        }
 
 
 def _with_time_left(running: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -92,6 +98,15 @@ def _headline(queues: Sequence[status.QueueStatus]) -> str:
         return f"{running} {'step' if running == 1 else 'steps'} running, {queued} queued."
     idle = [queue.name for queue in queues if not queue.threads]
     return f"Nothing runs, and no worker serves {', '.join(idle)}." if idle else "Nothing to do: every queue is empty."
+
+
+def _own_headline(live: Sequence[RowMapping]) -> str:
+    """The same for who sees their own work only."""
+    if not live:
+        return "Nothing is under way."
+    count = f"{len(live)} or more" if len(live) == _LIVE_JOBS else len(live)
+    running = sum(job["status"] == "running" for job in live)
+    return f"{count} under way: {running} running, the others wait their turn." if running < len(live) else f"{count} running."
 
 
 def _cause(queue: status.QueueStatus) -> str | None:

@@ -144,7 +144,7 @@ def test_a_job_is_run_again_from_a_step_by_its_button(client: TestClient, databa
 def test_all_that_match_are_run_again_by_the_button_of_their_preview(client: TestClient, database: Database, owner: str):  # noqa: F811
     failed = [break_job(database, make_job(database, owner), "no") for _ in range(2)]
     page = client.get("/jobs/bulk?deed=retry&error=no").text
-    assert "Run again 2 jobs" in page
+    assert "Run 2 jobs of 1 owner again?" in page
     fields = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', page))
     late = break_job(database, make_job(database, owner), "no")
     answer = post(client, "/jobs/bulk", **{name: html.unescape(value) for name, value in fields.items()}, reason="mended")
@@ -203,3 +203,28 @@ def test_the_menu_has_the_pages_that_its_reader_may_open_and_no_others(
     assert refused.status_code in {403, 422}
     assert menu(refused.text) == shown
     assert "<nav" not in stranger.get("/", headers={"Accept": "text/html"}).text
+
+
+def test_a_customers_first_page_has_their_own_work_and_no_words_of_operators(
+    stranger: TestClient,  # noqa: F811
+    database: Database,
+    bela: str,  # noqa: F811
+):
+    make_job(database, "bela")
+    shown = stranger.get("/", headers=bearer(bela)).text
+    assert "1 under way" in shown
+    assert "Queues" not in shown
+    assert "self check</button>" not in shown
+
+
+def test_who_is_no_operator_is_told_so_in_a_sentence(stranger: TestClient, bela: str):  # noqa: F811
+    problem = stranger.get("/ops/attention", headers=bearer(bela)).json()
+    assert problem["detail"] == "only operators may look at everybody's work; ask an admin of the platform"
+
+
+def test_what_is_shown_as_an_alarm_is_what_needs_a_person(client: TestClient, database: Database, owner: str):  # noqa: F811
+    assert "card alarm" not in client.get("/").text
+    make_job(database, owner)  # nobody serves its queue
+    first = client.get("/").text
+    assert "Nothing needs a person" not in first
+    assert first.count("card alarm") == 2  # the line that says so, and the queue
