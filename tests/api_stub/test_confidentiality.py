@@ -186,9 +186,9 @@ def test_errors_of_deciding(database: Database, video_id: int, owner: str):
 
 
 def test_a_finding_of_an_earlier_product_that_says_little_is_grave_and_can_be_decided_on(
-    client: TestClient, database: Database, video_id: int
+    client: TestClient, database: Database, video_id: int, owner: str
 ):
-    with database.jobs() as session:
+    with database.tenant(owner) as session:
         session.execute(
             text(
                 """UPDATE confidentiality_checks SET segments = '[{"startTime": "00:00:02", "severity": "odd", "reason": null}, "words"]'"""
