@@ -1,7 +1,6 @@
 """`python -m workers --queues io,web --threads 8`: one process that runs steps of these queues."""
 
 import argparse
-import signal
 
 import dramatiq
 from sqlalchemy.exc import SQLAlchemyError
@@ -28,8 +27,7 @@ def main() -> None:
     queues = options.queues.split(",")
     process = Process(config, queues=queues, threads=options.threads)
     alone = Alone(on_loss=process.tell_loss)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: process.stop.set())
+    process.stop.at_signals()
     broker = HintBroker(config.redis_url.get_secret_value(), room=options.threads)
     dramatiq.set_broker(broker)
     for queue in queues:

@@ -160,8 +160,7 @@ def main(parent: int, line: socket.socket) -> None:
     config = settings()
     configure_log(form=config.log_format, level=config.log_level)
     process = Process(config, queues=(), threads=0, alone=True)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: process.stop.set())
+    process.stop.at_signals()
     process.keeper.start()
 
     def run() -> None:

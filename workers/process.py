@@ -1,7 +1,6 @@
 """What every process that runs steps is made of, and how it ends."""
 
 import os
-import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -20,16 +19,17 @@ from db.engine import Database
 from pipelines.base import find_pipelines, settle
 from workers.lease import Keeper
 from workers.runner import StepRunner
+from workers.stop import Stop
 
 _log = get_logger("workers")
 
 
 class Process:
-    """A runner of steps, the keeper of its leases, and the event that asks both to end."""
+    """A runner of steps, the keeper of its leases, and the wish that both end."""
 
     def __init__(self, config: Settings, *, queues: Sequence[str], threads: int, alone: bool = False) -> None:
         find_pipelines()  # a module that does not import is found now, not at its first job
-        self.stop = threading.Event()
+        self.stop = Stop()
         self.database = Database(
             config.database_url.get_secret_value(),
             connections=max(1, threads) + 2,
