@@ -1,6 +1,7 @@
 """The command line: `./askstephen WORD`."""
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 from core.settings import Settings
@@ -24,3 +25,18 @@ def add_home(word: argparse.ArgumentParser, what: str) -> None:
         default=argparse.SUPPRESS,
         help=f"{what} (default: ASKSTEPHEN_HOME, else .local)",
     )
+
+
+def span(unit: str, *, most: float) -> Callable[[str], float]:
+    """Reads an option that is a number of these units: more than none, and so many at most."""
+
+    def read(told: str) -> float:
+        try:
+            number = float(told)
+        except ValueError:
+            number = 0.0
+        if not 0 < number <= most:
+            raise argparse.ArgumentTypeError(f"{told!r} is not a number of {unit} above 0, and {most:g} at most")
+        return number
+
+    return read

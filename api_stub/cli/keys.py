@@ -4,7 +4,7 @@ import argparse
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from api_stub.cli import settings_of
+from api_stub.cli import settings_of, span
 from api_stub.cli.up import running_at
 from core.crypto import KeyRing
 from core.errors import Misconfigured
@@ -12,8 +12,6 @@ from core.settings import Settings
 from db import api_keys, users
 from db.engine import Database
 from db.sealing import seal_tokens
-
-_MOST_DAYS = 3650
 
 
 def new_key(options: argparse.Namespace) -> int:
@@ -75,7 +73,9 @@ def add_key_words(word: argparse.ArgumentParser) -> list[argparse.ArgumentParser
         default=api_keys.Scope.OPS,
         help="(default: ops, everything)",
     )
-    make.add_argument("--expires", type=_days, metavar="DAYS", help="how long it is good (default: until it is revoked)")
+    make.add_argument(
+        "--expires", type=span("days", most=3650), metavar="DAYS", help="how long it is good (default: until it is revoked)"
+    )
     make.set_defaults(function=new_key)
     show = words.add_parser("list", help="list all keys by their first characters")
     show.set_defaults(function=list_keys)
@@ -87,16 +87,6 @@ def add_key_words(word: argparse.ArgumentParser) -> list[argparse.ArgumentParser
     )
     turn.set_defaults(function=rotate)
     return [make, show, revoke, turn]
-
-
-def _days(told: str) -> float:
-    try:
-        days = float(told)
-    except ValueError:
-        days = 0.0
-    if not 0 < days <= _MOST_DAYS:
-        raise argparse.ArgumentTypeError(f"it must be a number of days, at most {_MOST_DAYS}")
-    return days
 
 
 def _day(moment: datetime | None) -> str:

@@ -46,7 +46,7 @@ def up(options: argparse.Namespace) -> int:
         }
         procfile = (ROOT / "Procfile").read_text()
         processes = read_procfile(procfile, folder=ROOT, logs=home / "logs", environment=environment)
-        print(f"AskStephen runs. Logs: {home / 'logs'}. Ctrl-C stops everything.")
+        print(f"AskStephen starts; its page answers in some seconds. Logs: {home / 'logs'}. Ctrl-C stops everything.")
         print(f"Videos put into {config.watched} are taken in.\nOpen {_link(url, port)}", flush=True)
         return Runner(
             servers,

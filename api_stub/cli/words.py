@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import ValidationError
 from sqlalchemy.exc import OperationalError
 
-from api_stub.cli import add_home
+from api_stub.cli import add_home, span
 from api_stub.cli.bench import bench
 from api_stub.cli.demo import demo
 from api_stub.cli.doctor import doctor
@@ -64,7 +64,9 @@ def build_parser() -> argparse.ArgumentParser:
     measure.add_argument("--data", type=Path, help="folder with the data that the benchmark needs")
     measure.add_argument("more", nargs=argparse.REMAINDER, help="options of that benchmark alone")
     storm = add("soak", soak, "Run random jobs while random processes and servers are killed, and compare what came out.")
-    storm.add_argument("--minutes", type=float, default=30, help="how long jobs are enqueued (default: 30)")
+    storm.add_argument(
+        "--minutes", type=span("minutes", most=10_000), default=30, help="how long jobs are enqueued (default: 30)"
+    )
     storm.add_argument("--seed", type=int, help="the same seed draws the same jobs and faults")
     storm.add_argument("--only", nargs="*", default=[], metavar="WORD", help="only faults whose name has one of these words")
     add_twin_words(

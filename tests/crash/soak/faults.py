@@ -4,6 +4,7 @@ import os
 import random
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -82,6 +83,8 @@ class Faults:
             **surroundings(self),
         }
         self._deeds = [deed for name, deed in deeds.items() if not only or any(word in name for word in only)]
+        if not self._deeds:
+            sys.exit(f"no fault has one of the words {', '.join(only)} in its name; there are: {', '.join(deeds)}")
         self._bag: list[Deed] = []
 
     def start(self) -> None:
