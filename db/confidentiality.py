@@ -29,6 +29,9 @@ class Decision(StrEnum):
     PENDING = "pending"  # opened again
 
 
+_TEXTS = frozenset({"id", "category", "reason", "excerpt", "rule", "source", "resolutionNote", "resolvedBy"})  # of a finding
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
     """What a check came to. With an `error` it is none that can be relied on, and is neither clear nor flagged."""
@@ -170,7 +173,7 @@ def decide(session: Session, video_id: int, segment_id: str, decision: Decision,
         raise NotFound(f"the last check of video {video_id} has no finding {segment_id}")
     now = datetime.now(UTC)
     _mark(segment, decision, note.strip(), by, now)
-    is_clear = not any(one.get("resolutionStatus", "pending") == "pending" for one in segments)
+    is_clear = not any(one["resolutionStatus"] == Decision.PENDING for one in segments)
     outcome = "clear" if is_clear else "flagged"
     values = {"id": check["id"], "segments": segments, "overall_status": outcome}
     session.execute(_DECIDED, {**values, "cleared_by": by if is_clear else None, "cleared_at": now if is_clear else None})
@@ -203,20 +206,25 @@ def list_unsecured(session: Session, *, before: int | None = None, limit: int = 
 def list_segments(stored: object) -> list[dict[str, Any]]:
     """What is stored as the segments of a check, each with all that is read of one, whatever earlier products left out or wrote otherwise.
 
-    What is unknown is taken for grave, and for one thing at the begin of the film; what is no segment at all is left out.
+    What is unknown is taken for grave and undecided, and for one thing at the begin of the film; what is no segment at all is left out.
     """
     listed = stored if isinstance(stored, list) else []
     return [_whole(segment, number) for number, segment in enumerate(listed, 1) if isinstance(segment, Mapping)]
 
 
 def _whole(segment: Mapping[str, Any], number: int) -> dict[str, Any]:
-    known = {name: value for name, value in segment.items() if value is not None}
+    known = {name: str(value) if name in _TEXTS else value for name, value in segment.items() if value is not None}
     start, end = segment_times(known)
     words = {"id": f"segment-{number}", "category": "other", "reason": "No reason was kept."}
-    whole = known | {name: str(known.get(name) or word) for name, word in words.items()}
-    severity = known.get("severity") if known.get("severity") in SEVERITIES else SEVERITIES[0]
-    confidence = _number(known.get("confidence"))
-    return whole | {"startSeconds": start, "endSeconds": end, "severity": severity, "confidence": confidence}
+    severity, status = known.get("severity"), known.get("resolutionStatus")
+    read = {
+        "startSeconds": start,
+        "endSeconds": end,
+        "severity": severity if severity in SEVERITIES else SEVERITIES[0],
+        "confidence": _number(known.get("confidence")),
+        "resolutionStatus": status if status in tuple(Decision) else Decision.PENDING.value,
+    }
+    return known | {name: known.get(name) or word for name, word in words.items()} | read
 
 
 def segment_times(segment: Mapping[str, Any]) -> tuple[float, float]:

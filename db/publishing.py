@@ -11,7 +11,7 @@ from sqlalchemy.sql.expression import bindparam
 from core.errors import Conflict, NotFound, Refused
 from db import videos
 from db.base.videos import VideoStatus
-from db.confidentiality import find_last_check, list_segments
+from db.confidentiality import Decision, find_last_check, list_segments
 from db.videos import FileKind
 
 # From these a video may be published; what is published may be so again, to show it to others.
@@ -47,7 +47,7 @@ def find_objection(session: Session, video: RowMapping, of_sha256: str | None) -
 
 
 def _found(check: RowMapping) -> str:
-    pending = [one for one in list_segments(check["segments"]) if one.get("resolutionStatus", "pending") == "pending"]
+    pending = [one for one in list_segments(check["segments"]) if one["resolutionStatus"] == Decision.PENDING]
     return "one thing" if len(pending) == 1 else f"{len(pending)} things"
 
 

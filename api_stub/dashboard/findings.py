@@ -98,16 +98,16 @@ def _finding(segment: Mapping[str, Any], duration_seconds: float) -> Finding:
         segment["severity"],
         segment["category"],
         segment["reason"],
-        str(segment.get("excerpt") or ""),
+        segment.get("excerpt", ""),
         segment["confidence"],
         segment.get("rule") in UNCHECKED_RULES,
         left,
         round(right - left, 2),
         segment["id"],
-        str(segment.get("source") or "audio"),
-        str(segment.get("resolutionStatus") or "pending"),
-        str(segment.get("resolutionNote") or ""),
-        str(segment.get("resolvedBy") or ""),
+        segment.get("source", "audio"),
+        segment["resolutionStatus"],
+        segment.get("resolutionNote", ""),
+        segment.get("resolvedBy", ""),
     )
 
 
