@@ -17,7 +17,7 @@ from api_stub.contract import LARGEST_ID, Cursor, Id, Limit, Sent, Shown
 from api_stub.listing import bare_array
 from core.storage import Storage
 from db import jobs, uploads, videos
-from db.engine import Database
+from db.engine import Database, Role, acting_as
 from db.videos import FileKind
 
 router = APIRouter(prefix="/api/videos", tags=["videos"])
@@ -195,11 +195,9 @@ def delete_video(video_id: Id, user: User, database: DatabaseHere, storage: Stor
 def delete(database: Database, storage: Storage, user: str, video_id: int) -> None:
     """Remove a video, its jobs first, its files last; what still runs for it finds itself replaced. Raises NotFound, Forbidden."""
     with database.tenant(user) as session:
-        videos.delete_video(session, video_id)
-        session.rollback()  # whoever may not is refused before their jobs go
-    with database.jobs() as session:
-        jobs.delete_jobs(session, videos.subject(video_id), owner_id=user)
-    with database.tenant(user) as session:
+        # A step that ends locks its job before its video, and so do we. Whoever may not remove the video loses no job either.
+        with acting_as(session, Role.JOBS):
+            jobs.delete_jobs(session, videos.subject(video_id), owner_id=user)
         folders = {_folder(key) for key in videos.delete_video(session, video_id)}
         folders |= {uploads.folder(upload_id) for upload_id in uploads.delete_uploads_of(session, video_id)}
     for folder in folders:

@@ -10,6 +10,9 @@ from sqlalchemy import text
 from api_stub.videos import delete
 from core.storage import FolderStorage
 from db import confidentiality, jobs, status, videos
+from db.base.accounts import users
+from db.base.companies import companies, company_memberships
+from db.base.videos import videos as video_rows
 from db.engine import Database
 from pipelines import ingest
 from testkit import Worker
@@ -190,6 +193,19 @@ def test_removing_a_video_leaves_others_alone(client: TestClient, at: str):
     client.delete(at)
     assert [video["id"] for video in client.get("/api/videos").json()] == [other["id"]]
     assert len(client.get("/v1/jobs").json()["items"]) == 1
+
+
+def test_whoever_may_not_remove_a_video_loses_no_job_of_theirs(
+    started: ingest.Started, client: TestClient, database: Database, owner: str, at: str
+):
+    with database.engine.begin() as connection:
+        connection.execute(users.insert().values(id="anna"))
+        company = connection.scalar(companies.insert().values(name="A", owner_id="anna").returning(companies.c.id))
+        connection.execute(company_memberships.insert().values(company_id=company, user_id=owner, role="member"))
+        given = video_rows.update().where(video_rows.c.id == started.video_id)
+        connection.execute(given.values(user_id="anna", company_id=company))
+    assert is_problem(client.delete(at), 403)
+    assert client.get(f"/v1/jobs/{started.job_id}").json()["status"] == "queued"
 
 
 def test_what_runs_for_a_removed_video_finds_itself_replaced(
