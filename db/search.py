@@ -7,7 +7,7 @@ no search reads all history, and none is cut short in silence.
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -168,7 +168,7 @@ def _id(row: RowMapping) -> UUID:
 
 
 def _made_at(job_id: UUID) -> datetime:
-    return datetime.fromtimestamp((job_id.int >> 80) / 1000).astimezone()
+    return datetime.fromtimestamp((job_id.int >> 80) / 1000, UTC)
 
 
 def _look(

@@ -17,9 +17,9 @@ def main() -> int:
     """Run until SIGTERM or SIGINT."""
     parser = argparse.ArgumentParser(prog="python -m twins", description="Serve the twins of a home.")
     parser.add_argument("--home", type=Path, required=True, help="where what they are told is kept")
-    logging.basicConfig(format="%(asctime)s %(message)s", level=logging.WARNING)
     parser.add_argument("--with-parent", action="store_true", help="end when standard input does: who started this is gone")
     options = parser.parse_args()
+    logging.basicConfig(format="%(asctime)s %(message)s", level=logging.WARNING)
     if options.with_parent:
         Thread(target=_end_with_parent, daemon=True).start()
     home = options.home.expanduser().absolute()

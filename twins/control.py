@@ -69,9 +69,12 @@ class Control:
             return JSONResponse(
                 {"detail": f"a fault has twin, kind, times, match, seconds, retry_after, after_bytes: {wrong}"}, 422
             )
-        if fault.kind not in self._kinds.get(fault.twin, ()):
-            known = {twin: sorted(kinds) for twin, kinds in self._kinds.items()}
-            return JSONResponse({"detail": f"{fault.twin} has no fault {fault.kind}; there are {known}"}, 422)
+        if fault.twin not in self._kinds:
+            return JSONResponse({"detail": f"there is no twin {fault.twin}; there are {', '.join(sorted(self._kinds))}"}, 422)
+        if fault.kind not in (kinds := self._kinds[fault.twin]):
+            return JSONResponse(
+                {"detail": f"{fault.twin} has no fault {fault.kind}; there are {', '.join(sorted(kinds))}"}, 422
+            )
         self._faults.add(fault)
         return Response(status_code=204)
 

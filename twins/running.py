@@ -51,7 +51,9 @@ class Twins:
         while read_address(self.home).pid != self._process.pid:
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.stop()
-                raise Misconfigured(f"the twins did not start; see {self.home / 'twins.log'}")
+                raise Misconfigured(
+                    f"the twins did not start, or others run on this home already; see {self.home / 'twins.log'}"
+                )
             time.sleep(0.02)
 
     def stop(self) -> None:

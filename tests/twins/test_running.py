@@ -87,7 +87,7 @@ def is_running(pid: int) -> bool:
 def test_a_fault_that_is_not_there_is_told_what_is(twins: Twins) -> None:
     with pytest.raises(Misconfigured, match="drive has no fault meteor; there are"):
         twins.fault("drive", "meteor")
-    with pytest.raises(Misconfigured, match="dropbx has no fault"):
+    with pytest.raises(Misconfigured, match="there is no twin dropbx; there are"):
         twins.fault("dropbx", "cut")
 
 
