@@ -226,6 +226,7 @@ class Settings(BaseSettings):
         description="Bytes sent to YouTube in one request, which may take 30 s: less where the line is slow.",
     )
 
+    # Competitors
     web_user_agent: str = Field(
         "AskStephenBot/1.0",
         description="How this product names itself to the sites of competitors; best with an address for questions.",

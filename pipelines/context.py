@@ -162,7 +162,7 @@ class Context:
     def operate(self, deed: OperatorDeed) -> Iterator[Session]:
         """A transaction of the job core under the fence, for what the job's owner asked for as an operator.
 
-        Raises Refused when he may not (any more), Replaced; both before the block runs.
+        Raises Refused when the owner may not (any more), Replaced; both before the block runs.
         """
         with self._fenced() as session:
             require_operator_deed(operators.find_role(session, self.held.owner_id), deed)

@@ -89,7 +89,7 @@ def name_provider(session: Session, step_id: UUID, provider: str) -> bool:
     return session.execute(_NAME, {"step_id": step_id, "provider": provider}).first() is not None
 
 
-# A success of what was begun before the breaker opened says nothing of now. One that somebody else is judging is left to him.
+# A success of what was begun before the breaker opened says nothing of now. One that somebody else is judging is left to them.
 _CLOSE_ANSWERED = text("""
 DELETE FROM jobs.breakers WHERE (provider, owner_id) IN (
     SELECT b.provider, b.owner_id FROM jobs.job_steps s

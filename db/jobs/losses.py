@@ -32,7 +32,7 @@ _LOST = """
 s.status = 'running' AND ((:believes_leases AND s.lease_until < now())
     OR s.worker_id IN (SELECT w.id FROM jobs.workers w WHERE w.death IS NOT NULL))
 """
-# Nothing is waited for: who has his hands on a job or on a step may be frozen, and the others are to come back. A second later both are looked at again.
+# Nothing is waited for: whoever has their hands on a job or a step may be frozen, and the others are to come back. A second later both are looked at again.
 _LOCK_JOBS = text(f"""
 SELECT j.id FROM (SELECT DISTINCT s.job_id FROM jobs.job_steps s WHERE {_LOST}) l JOIN jobs.jobs j ON j.id = l.job_id
 LIMIT 200 FOR NO KEY UPDATE OF j SKIP LOCKED

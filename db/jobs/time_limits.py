@@ -13,7 +13,7 @@ MAY_BEGIN = """
 (j.start_by IS NULL OR j.start_by > now() OR EXISTS (SELECT 1 FROM jobs.job_steps d WHERE d.job_id = j.id AND d.claimed_at IS NOT NULL))
 """
 _MOST = 200
-# Nothing is waited for: a job that somebody has his hands on is looked at in a second again.
+# Nothing is waited for: a job that somebody has their hands on is looked at again in a second.
 _LOCK = text(f"""
 SELECT j.id FROM jobs.jobs j WHERE j.finished_at IS NULL AND j.cancel_requested_at IS NULL
   AND (j.finish_by < now() OR (j.start_by < now() AND NOT {MAY_BEGIN}))

@@ -29,9 +29,11 @@ def kill_each(home: Path) -> Iterator[list[str]]:
     over = threading.Event()
     thread = threading.Thread(target=_kill_in_turn, args=(home, killed, over), daemon=True)
     thread.start()
-    yield killed
-    over.set()
-    thread.join()
+    try:
+        yield killed
+    finally:
+        over.set()
+        thread.join()
 
 
 def _kill_in_turn(home: Path, killed: list[str], over: threading.Event) -> None:
