@@ -2,8 +2,9 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from fastapi import Depends, FastAPI, Request
 from fastapi.responses import JSONResponse
@@ -80,7 +81,7 @@ def create_app(database: Database, storage: Storage, settings: Settings) -> Fast
         rates.close()
 
     app = _fastapi(lifespan)
-    app.openapi = partial(describe, app)  # type: ignore[method-assign]  # as FastAPI says to extend it
+    app.openapi = _description  # type: ignore[method-assign]  # as FastAPI says to extend it
     app.state.database, app.state.storage, app.state.settings, app.state.live = database, storage, settings, live
     app.state.rates, app.state.quotas = rates, quotas(settings)
     secret_key = settings.clerk_secret_key.get_secret_value()
@@ -161,6 +162,14 @@ def _routes() -> Sequence[BaseRoute]:
     made.include_router(events.ops)
     made.include_router(pages.router)
     return made.router.routes
+
+
+@cache
+def _description() -> dict[str, Any]:
+    """That of every application of this process: working it out takes two seconds."""
+    app = _fastapi()
+    app.router.routes.extend(_routes())
+    return describe(app)
 
 
 def quotas(settings: Settings) -> dict[str, Quota]:

@@ -42,17 +42,15 @@ _AFTER = {"Retry-After": {"description": "Seconds until it is worth asking.", "s
 
 
 def describe(app: FastAPI) -> dict[str, Any]:
-    """The document, made once."""
-    if app.openapi_schema is None:
-        document = get_openapi(title=app.title, version=app.version, routes=app.routes)
-        for path, item in document["paths"].items():
-            for operation in item.values():
-                _link(document["paths"], path, operation)
-                for parameter in operation.get("parameters", []):
-                    _leave_out_null(parameter["schema"])
-        _tell_pipelines(document["components"]["schemas"])
-        app.openapi_schema = document
-    return app.openapi_schema
+    """The document of this application's routes."""
+    document = get_openapi(title=app.title, version=app.version, routes=app.routes)
+    for path, item in document["paths"].items():
+        for operation in item.values():
+            _link(document["paths"], path, operation)
+            for parameter in operation.get("parameters", []):
+                _leave_out_null(parameter["schema"])
+    _tell_pipelines(document["components"]["schemas"])
+    return document
 
 
 def _leave_out_null(schema: dict[str, Any]) -> None:
