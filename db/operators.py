@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql.expression import bindparam
 
 from core.errors import NotFound
+from db import users
 from db.permissions import OperatorRole, operator_role, user_role
 
 _ROLE = text("""
@@ -30,7 +31,7 @@ def set_role(session: Session, user_id: str, role: OperatorRole | None, *, added
     if role is None:
         session.execute(text("DELETE FROM jobs.operators WHERE user_id = :id"), {"id": user_id})
         return
-    if session.execute(text("SELECT 1 FROM public.users WHERE id = :id"), {"id": user_id}).first() is None:
+    if not users.is_known(session, user_id):
         raise NotFound(f"there is no user {user_id}")
     session.execute(
         text("""

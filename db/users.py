@@ -59,6 +59,11 @@ def ensure_user_of_address(session: Session, email: str, *, first_name: str | No
     return made
 
 
+def is_known(session: Session, user_id: str) -> bool:
+    """Whether there is a user of this id."""
+    return session.execute(text("SELECT 1 FROM public.users WHERE id = :id"), {"id": user_id}).first() is not None
+
+
 def get_role(session: Session, user_id: str) -> str:
     """What the product lets this user do: `superadmin`, `admin`, … Raises NotFound."""
     role: str | None = session.scalar(text("SELECT role FROM public.users WHERE id = :id"), {"id": user_id})

@@ -14,6 +14,7 @@ from core.crypto import KeyRing
 from core.errors import Misconfigured
 from core.local_stack.runner import Runner, read_procfile
 from core.local_stack.servers import Servers, check_redis
+from core.settings import Settings
 from core.storage import open_storage
 from db import migrations, users
 from db.engine import Database
@@ -27,15 +28,9 @@ def up(options: argparse.Namespace) -> int:
     if redis_url:
         check_redis(redis_url)
     with Servers(home, database_url=database_url, redis_url=redis_url) as servers:
-        KeyRing.of(config)  # what is wrong with these is told here, not by each process
-        open_storage(config)
-        config.watched.mkdir(parents=True, exist_ok=True)
         url = servers.environment["DATABASE_URL"]
-        migrations.upgrade(url)
+        _prepare(config, url)
         _remember(home, url, port)
-        if not database_url and config.sample:
-            with Database(url, connections=1) as database:
-                take_sample(database)
         environment = {
             **os.environ,
             **servers.environment,
@@ -55,6 +50,25 @@ def up(options: argparse.Namespace) -> int:
             say=lambda words: print(words, file=sys.stderr, flush=True),
             on_death=partial(tell_death, url),
         ).run()
+
+
+def _prepare(config: Settings, url: str) -> None:
+    """Migrate, and make what the processes need; what is wrong with it is told here, not by each of them. Raises Misconfigured."""
+    KeyRing.of(config)
+    open_storage(config)
+    config.watched.mkdir(parents=True, exist_ok=True)
+    migrations.upgrade(url)
+    with Database(url, connections=1) as database:
+        if config.watch_owner:
+            _require_owner(database, config.watch_owner)
+        if config.sample and not config.database_url.get_secret_value():
+            take_sample(database)
+
+
+def _require_owner(database: Database, user_id: str) -> None:
+    with database.jobs() as session:
+        if not users.is_known(session, user_id):
+            raise Misconfigured(f"WATCH_OWNER names user {user_id!r}, who is not there: name another, or unset it")
 
 
 def link(options: argparse.Namespace) -> int:

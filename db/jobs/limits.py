@@ -13,6 +13,7 @@ from sqlalchemy.sql.expression import bindparam
 from sqlalchemy.types import Uuid
 
 from core.errors import Invalid, NotFound
+from db import users
 from db.engine import MOVED, run
 from db.jobs.scope import Scope
 
@@ -147,7 +148,7 @@ def set_weight(session: Session, owner_id: str, weight: float) -> None:
     """Give this owner `weight` times the time of one of weight 1, where they wait for the same threads. Raises Invalid, NotFound."""
     if not LIGHTEST <= weight <= HEAVIEST:
         raise Invalid(f"a weight is at least {LIGHTEST} and at most {HEAVIEST}")
-    if session.execute(text("SELECT 1 FROM public.users WHERE id = :id"), {"id": owner_id}).first() is None:
+    if not users.is_known(session, owner_id):
         raise NotFound(f"there is no user {owner_id}")
     session.execute(
         text("""

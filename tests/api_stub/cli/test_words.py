@@ -24,6 +24,7 @@ def say(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, *words: 
         ("SECRET_KEYS", "nonsense", "openssl rand -base64 32"),
         ("LEASE_SECONDS", "long", "LEASE_SECONDS: Input should be a valid number"),
         ("HOST", "0.0.0.0", "set HOST=127.0.0.1"),
+        ("WATCH_OWNER", "nobody", "WATCH_OWNER names user 'nobody'"),
         ("WATCH_FOLDER", "/proc/here", "/proc/here: No such file or directory"),
     ],
 )
