@@ -42,7 +42,7 @@ def _back_to(request: Request, config: SettingsHere, provider: str) -> str:
 def start_connection(provider: str, request: Request, user: User, database: DatabaseHere, config: SettingsHere) -> Response:
     """The page where the account's owner agrees; only this browser may come back from it, within ten minutes."""
     service = consent.get_service(provider)
-    if not service.is_set_up(config):
+    if service.find_client(config) is None:
         raise HTTPException(404, f"Accounts of {provider} are not set up here: our client id and secret there are not set.")
     redirect_uri = _back_to(request, config, provider)
     with database.jobs() as session:
@@ -75,7 +75,7 @@ def finish_connection(
     granted = consent.exchange(
         service, config, code=back.code, verifier=came.verifier, redirect_uri=_back_to(request, config, provider)
     )
-    shown = consent.describe(service, granted.access_token)
+    shown = service.describe(granted.access_token)
     with database.tenant(came.user_id) as session:
         connections.connect(
             session,
@@ -99,6 +99,6 @@ def disconnect(kind: str, connection_id: Id, user: User, database: DatabaseHere,
         ended = connections.disconnect(session, KeyRing.of(config), connection_id, of=_TABLES[kind])
     if ended.is_shared or (ended.access_token is None and ended.refresh_token is None):
         return Disconnected(is_revoked=False)
-    service = consent.service_of(ended.provider)
+    service = consent.get_service(ended.provider)
     is_revoked = consent.revoke(service, access_token=ended.access_token, refresh_token=ended.refresh_token)
     return Disconnected(is_revoked=is_revoked)

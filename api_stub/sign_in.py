@@ -13,7 +13,7 @@ from api_stub.browser import is_same_origin, mark, origin, read_mark
 from api_stub.contract import Shown
 from core.settings import Settings
 from db import oauth_states, people, users
-from pipelines.providers import consent
+from pipelines.providers import consent, google
 
 router = APIRouter(tags=["sign-in"])
 _PROVIDER = "google_sign_in"
@@ -60,12 +60,12 @@ def _back_to(request: Request, config: Settings) -> str:
 @router.get("/sign-in/google", include_in_schema=False)
 def begin_google(request: Request, database: DatabaseHere, config: SettingsHere) -> Response:
     """To Google's page; nobody is known yet."""
-    if not consent.SIGN_IN.is_set_up(config):
+    if google.SIGN_IN.find_client(config) is None:
         raise HTTPException(404, "Signing in with Google is not set up here: GOOGLE_CLIENT_ID and its secret are not set.")
     redirect_uri = _back_to(request, config)
     with database.jobs() as session:
         begun = oauth_states.begin(session, _PROVIDER, None)
-    url = consent.page_url(consent.SIGN_IN, config, state=begun.state, verifier=begun.verifier, redirect_uri=redirect_uri)
+    url = consent.page_url(google.SIGN_IN, config, state=begun.state, verifier=begun.verifier, redirect_uri=redirect_uri)
     answer = RedirectResponse(url, 303)
     mark(answer, begun.browser, secure=redirect_uri.startswith("https:"))
     return answer
@@ -85,8 +85,8 @@ def finish_google(
     if came is None or not code:
         raise HTTPException(401, "This was used, has expired, or was begun in another browser. Please sign in again.")
     redirect_uri = _back_to(request, config)
-    granted = consent.exchange(consent.SIGN_IN, config, code=code, verifier=came.verifier, redirect_uri=redirect_uri)
-    who = consent.identify(granted.access_token)
+    granted = consent.exchange(google.SIGN_IN, config, code=code, verifier=came.verifier, redirect_uri=redirect_uri)
+    who = google.identify(granted.access_token)
     with database.jobs() as session:
         user_id = users.ensure_user_of_address(session, who.email, first_name=who.first_name, last_name=who.last_name)
         secret = users.insert_session(session, user_id)

@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import BaseModel, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -24,6 +24,13 @@ class PublishTo(StrEnum):
     AUTO = "auto"
     YOUTUBE = "youtube"
     OUTBOX = "outbox"
+
+
+class OAuthClient(BaseModel):
+    """What this installation is to a service elsewhere."""
+
+    id: str
+    secret: SecretStr
 
 
 class Settings(BaseSettings):
@@ -105,6 +112,10 @@ class Settings(BaseSettings):
     dropbox_app_key: str = Field("", description="Key of the Dropbox app.")
     dropbox_app_secret: SecretStr = Field(
         SecretStr(""), description="Its secret. Unset: messages of Dropbox are not taken, the sweep finds what is new."
+    )
+    oauth_clients: dict[str, OAuthClient] = Field(
+        {},
+        description='Client ids and secrets at other services, by the name of the provider: {"onedrive": {"id": "…", "secret": "…"}}.',
     )
     sweep_seconds: float = Field(
         240.0,

@@ -19,7 +19,7 @@ def site(answer: Handler) -> Iterator[str]:
             with contextlib.suppress(OSError):
                 answer(self)
 
-        do_HEAD = do_GET  # noqa: N815
+        do_HEAD = do_POST = do_GET  # noqa: N815
 
         def log_message(self, *_: object) -> None: ...
 

@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
-from pydantic import SecretStr
 from sqlalchemy import RowMapping, Table
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -20,7 +19,7 @@ from db import connections, leases
 from db.base.connections import cloud_connections
 from db.engine import Database
 from db.leases import Lease
-from pipelines.providers.consent import Service, service_of
+from pipelines.providers.consent import Service, get_service
 
 _log = get_logger(__name__)
 _EARLY = timedelta(seconds=60)  # a token that ends while it is used is as good as over
@@ -135,10 +134,10 @@ class _Account:
 
 def _renew(provider: str, refresh_token: str) -> dict[str, Any] | None:
     """What the provider answers, or None where it takes this refresh token no longer."""
-    service, config = _service(provider), settings()
-    secret: SecretStr = getattr(config, service.secret)
-    form = {"grant_type": "refresh_token", "refresh_token": refresh_token, "client_id": getattr(config, service.client)}
-    form["client_secret"] = secret.get_secret_value()
+    service = _service(provider)
+    client_id, secret = service.get_client(settings())
+    form = {"grant_type": "refresh_token", "refresh_token": refresh_token}
+    form |= {"client_id": client_id, "client_secret": secret.get_secret_value()}
     try:
         answer = httpx.post(service.token_url, data=form, timeout=_TIMEOUT_SECONDS)
         said = answer.json() if answer.headers.get("content-type", "").startswith("application/json") else {}
@@ -156,6 +155,6 @@ def _renew(provider: str, refresh_token: str) -> dict[str, Any] | None:
 
 def _service(provider: str) -> Service:
     try:
-        return service_of(provider)
+        return get_service(provider)
     except NotFound:
         raise Misconfigured(f"no tokens are known for {provider}") from None

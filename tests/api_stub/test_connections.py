@@ -7,8 +7,9 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 import httpx
 import pytest
@@ -24,7 +25,7 @@ from core.nudge import Nudge
 from core.settings import settings
 from db import api_keys
 from db.base.connections import cloud_connections, user_social_accounts
-from pipelines import publish
+from pipelines import providers, publish
 from pipelines.base import enqueue
 from pipelines.providers.accounts import access_token
 from tests.accounts import choose
@@ -32,6 +33,7 @@ from tests.api_stub.conftest import bearer, is_problem, sign_in
 from tests.conftest import wait_until
 from tests.pipelines.looks import run_steps
 from tests.pipelines.studio.films import ready_video
+from tests.sites import say, site
 from tests.twins.google import drive, upload
 from twins.clerk import ISSUER
 from twins.running import Twins
@@ -47,6 +49,7 @@ TOKENS = ("google.access_tokens", "google.refresh_tokens", "dropbox.access_token
 def _settings(monkeypatch: pytest.MonkeyPatch, tmp_path) -> Iterator[None]:
     for name in ("GOOGLE_CLIENT_ID", "GOOGLE_CLIENT_SECRET", "DROPBOX_APP_KEY", "DROPBOX_APP_SECRET"):
         monkeypatch.setenv(name, "client")
+    monkeypatch.setenv("OAUTH_CLIENTS", '{"onedrive": {"id": "us", "secret": "hush"}}')
     monkeypatch.setenv("ASKSTEPHEN_HOME", str(tmp_path / "home"))
     settings.cache_clear()
     yield
@@ -56,7 +59,8 @@ def _settings(monkeypatch: pytest.MonkeyPatch, tmp_path) -> Iterator[None]:
 @pytest.fixture
 def config(config, tmp_path):
     secret = SecretStr("client")
-    told = {"google_client_id": "client", "google_client_secret": secret, "dropbox_app_key": "client"}
+    told: dict[str, object] = {"google_client_id": "client", "google_client_secret": secret, "dropbox_app_key": "client"}
+    told["oauth_clients"] = settings().oauth_clients
     return config.model_copy(update={**told, "dropbox_app_secret": secret, "askstephen_home": tmp_path / "home"})
 
 
@@ -369,3 +373,47 @@ def test_nobody_is_sent_back_to_a_host_that_a_request_names(database, storage, c
     app = create_app(database, storage, config.model_copy(update={"local_mode": False}))
     with TestClient(app, base_url="https://evil.example.com") as client:
         assert is_problem(client.get("/sign-in/google"), 503, "PUBLIC_URL")
+
+
+NEW = """
+from pipelines.providers.consent import Service, ask
+
+def describe(token):
+    said = ask("onedrive", "GET", "{url}/me", headers={"Authorization": f"Bearer {token}"})
+    return {"account_id": said["id"], "account_email": said["mail"]}
+
+ACCOUNT = Service("onedrive", "{url}/agree", "{url}/token", ("offline_access", "Files.Read"), describe)
+"""
+
+
+def test_accounts_of_a_new_service_need_one_new_file(client, database, owner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    forms = []
+
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        if request.path == "/token":
+            form = dict(parse_qsl(request.rfile.read(int(request.headers["Content-Length"])).decode()))
+            forms.append((form["grant_type"], form["client_id"], form["client_secret"]))
+            said = {"access_token": f"token-{len(forms)}", "refresh_token": "renew", "scope": "Files.Read", "expires_in": 3600}
+        else:
+            assert request.headers["Authorization"] == "Bearer token-1"
+            said = {"id": "A1", "mail": "owner@example.com"}
+        say(json.dumps(said).encode(), Content_Type="application/json")(request)
+
+    monkeypatch.setattr(providers, "__path__", [*providers.__path__, str(tmp_path)])
+    with site(answer) as url:
+        (tmp_path / "onedrive.py").write_text(NEW.replace("{url}", url))
+        monkeypatch.delitem(sys.modules, "pipelines.providers.onedrive", raising=False)
+        page = urlsplit(client.post("/v1/connections/onedrive/start").json()["url"])
+        asked = parse_qs(page.query)
+        assert (f"{page.scheme}://{page.netloc}{page.path}", asked["client_id"]) == (f"{url}/agree", ["us"])
+        back = {"state": asked["state"][0], "code": "agreed"}
+        assert client.get("/v1/connections/onedrive/callback", params=back, follow_redirects=False).status_code == 303
+        [row] = rows(database, owner, "onedrive")
+        assert (row["provider"], row["account_id"], row["account_email"]) == ("onedrive", "A1", "owner@example.com")
+        assert access_token(database, row["id"], refused="token-1") == "token-2"
+        assert client.delete(f"/v1/connections/cloud/{row['id']}").json() == {"is_revoked": False}
+    assert forms == [("authorization_code", "us", "hush"), ("refresh_token", "us", "hush")]
+
+
+def test_accounts_of_what_is_no_service_are_not_connected(client):
+    assert is_problem(client.post("/v1/connections/folder/start"), 404, "dropbox, google_drive, youtube")
