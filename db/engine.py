@@ -46,6 +46,8 @@ _HOT = (
     "SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; "
     "SET LOCAL idle_in_transaction_session_timeout = '5s'"
 )
+# Over TCP nobody tells that a cable is out or a host gone: without these, who waits for an answer would wait for two hours.
+_NOTICES_A_DEAD_LINE = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 11_000}
 _NOT_DURABLE = "SET LOCAL synchronous_commit = off"
 
 
@@ -77,6 +79,7 @@ class Database:
             connect_args={
                 "options": "-c timezone=UTC -c jit=off -c idle_in_transaction_session_timeout=30s",
                 "connect_timeout": 5,
+                **_NOTICES_A_DEAD_LINE,
             },
         )
         # Without this the driver sends a BEGIN of its own before the first statement. Commit and rollback are sent all the same.
