@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
@@ -136,9 +137,13 @@ def deaths_of(home: Path, name: str) -> int:
     return home.with_suffix(".out").read_text().count(f"{name} was killed")
 
 
-@pytest.fixture
-def up(monkeypatch: pytest.MonkeyPatch) -> Iterator[Up]:
+@pytest.fixture(autouse=True)
+def _drop_in(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pipelines, "__path__", [*pipelines.__path__, str(DROPIN / "pipelines")])
+
+
+@contextmanager
+def started_up() -> Iterator[Up]:
     # Not pytest's folder: its long name sends the sockets elsewhere, and here they are looked for in the home.
     with tempfile.TemporaryDirectory(prefix="askstephen-") as folder:
         started = start(Path(folder) / "home")
@@ -147,32 +152,46 @@ def up(monkeypatch: pytest.MonkeyPatch) -> Iterator[Up]:
         assert processes_of(started.home) == []
 
 
-def test_a_killed_workers_step_goes_on_from_its_checkpoint(up: Up):
-    job_id = up.count()
-    wait_until(lambda: up.is_counting(job_id))
-    os.kill(up.worker_process("io"), signal.SIGKILL)
-    shown = up.ends_well(job_id)
+@pytest.fixture(scope="module")
+def lasting() -> Iterator[Up]:
+    """One for all tests that leave it running, whatever they kill of it: a start costs eight seconds of CPU."""
+    with started_up() as up:
+        yield up
+
+
+@pytest.fixture
+def up() -> Iterator[Up]:
+    """One of the test's own, which it may stop."""
+    with started_up() as up:
+        yield up
+
+
+def test_a_killed_workers_step_goes_on_from_its_checkpoint(lasting: Up):
+    job_id = lasting.count()
+    wait_until(lambda: lasting.is_counting(job_id))
+    os.kill(lasting.worker_process("io"), signal.SIGKILL)
+    shown = lasting.ends_well(job_id)
     assert shown["steps"][0]["result"]["started_at"] >= 5
     assert [attempt["outcome"] for attempt in shown["attempts"]] == ["expired", "succeeded"]
-    assert up.log(job_id).count("number 0") == 1
+    assert lasting.log(job_id).count("number 0") == 1
 
 
-def test_a_flushed_redis_loses_no_job(up: Up):
-    jobs = [up.count(to=10) for _ in range(12)]
-    wait_until(lambda: any(up.is_counting(job_id, 1) for job_id in jobs))
-    with redis.Redis.from_url(f"unix://{up.home}/run/valkey/s") as client:
+def test_a_flushed_redis_loses_no_job(lasting: Up):
+    jobs = [lasting.count(to=10) for _ in range(12)]
+    wait_until(lambda: any(lasting.is_counting(job_id, 1) for job_id in jobs))
+    with redis.Redis.from_url(f"unix://{lasting.home}/run/valkey/s") as client:
         for _ in range(5):
             client.flushall()
     for job_id in jobs:
-        up.ends_well(job_id)
+        lasting.ends_well(job_id)
 
 
 @pytest.mark.parametrize("server", ["postgres", "valkey"])
-def test_a_killed_server_comes_back_and_the_job_ends_well(up: Up, server: str):
-    job_id = up.count()
-    wait_until(lambda: up.is_counting(job_id))
-    os.kill(up.process_of(server), signal.SIGKILL)
-    shown = up.ends_well(job_id)
+def test_a_killed_server_comes_back_and_the_job_ends_well(lasting: Up, server: str):
+    job_id = lasting.count()
+    wait_until(lambda: lasting.is_counting(job_id))
+    os.kill(lasting.process_of(server), signal.SIGKILL)
+    shown = lasting.ends_well(job_id)
     assert shown["steps"][0]["result"]["ended_at"] == 40
 
 
@@ -213,19 +232,20 @@ def test_a_killed_runner_leaves_no_process_and_the_next_start_finishes_the_job(u
     assert up.ends_well(job_id)["steps"][0]["result"]["started_at"] >= 5
 
 
-def test_what_kills_its_worker_is_quarantined_and_what_ran_beside_it_ends_well(up: Up):
-    with up.database.tenant(users.LOCAL_OWNER) as session:
+def test_what_kills_its_worker_is_quarantined_and_what_ran_beside_it_ends_well(lasting: Up):
+    before = deaths_of(lasting.home, "worker")
+    with lasting.database.tenant(users.LOCAL_OWNER) as session:
         poison, *beside = (
             enqueue(session, "poison", {"kills": kills, "seconds": 1.0}, owner_id=users.LOCAL_OWNER)
             for kills in (True, False, False, False, False)
         )
-    wait_until(lambda: up.job(poison)["finished_at"] is not None, seconds=60)
-    assert up.job(poison)["status"] == "quarantined"
-    attempts = up.job(poison)["attempts"]
+    wait_until(lambda: lasting.job(poison)["finished_at"] is not None, seconds=60)
+    assert lasting.job(poison)["status"] == "quarantined"
+    attempts = lasting.job(poison)["attempts"]
     assert [(attempt["outcome"], attempt["evidence"]["signal"]) for attempt in attempts] == 2 * [("expired", "SIGKILL")]
     assert all(attempt["evidence"]["peak_memory_bytes"] > 1 << 20 for attempt in attempts)
-    assert {up.ends_well(job_id)["steps"][0]["deaths"] for job_id in beside} == {1}, "they ran beside it, and then alone"
-    assert deaths_of(up.home, "worker") == 1, "the second time it died in a process of its own"
+    assert {lasting.ends_well(job_id)["steps"][0]["deaths"] for job_id in beside} == {1}, "they ran beside it, and then alone"
+    assert deaths_of(lasting.home, "worker") == before + 1, "the second time it died in a process of its own"
 
 
 def test_ctrl_c_releases_the_step_and_counts_no_attempt(up: Up):
@@ -242,8 +262,8 @@ def test_ctrl_c_releases_the_step_and_counts_no_attempt(up: Up):
     assert shown["steps"][0]["attempt"] == 1
 
 
-def test_a_second_start_on_the_same_home_is_refused_in_words(up: Up):
-    command = [sys.executable, "-m", "api_stub.cli", "up", "--port", "0", "--home", str(up.home)]
+def test_a_second_start_on_the_same_home_is_refused_in_words(lasting: Up):
+    command = [sys.executable, "-m", "api_stub.cli", "up", "--port", "0", "--home", str(lasting.home)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "another `askstephen`" in done.stderr
