@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql.expression import bindparam
 
 from db.engine import MOVED
+from db.jobs import LIVE_STATUSES
 
 # A question that was given up without an answer and is asked anew is another round of it.
 _EXPECT = text("""
@@ -41,9 +42,9 @@ _ANSWER = text("""
 UPDATE jobs.awaited SET answer = :answer, answered_at = now(), message_ids = array_append(message_ids, CAST(:message_id AS text))
 WHERE kind = :kind AND name = :name
 """).bindparams(bindparam("answer", type_=JSONB))
-_WAITS = text("""
-SELECT 1 FROM jobs.job_steps WHERE job_id = :job_id AND name = :step AND status IN ('waiting', 'queued', 'running', 'retrying')
-""")
+_WAITS = text(f"""
+SELECT 1 FROM jobs.job_steps WHERE job_id = :job_id AND name = :step AND status IN {LIVE_STATUSES}
+""")  # noqa: S608  (a constant)
 _WAKE = text("""
 UPDATE jobs.job_steps SET available_at = now() WHERE id IN (
     SELECT id FROM jobs.job_steps WHERE job_id = :job_id AND name = :step AND status = 'queued' AND available_at > now()

@@ -46,7 +46,7 @@ from db.jobs.scope import Scope
 from db.jobs.time_limits import stop_late_jobs
 from db.jobs.times import keep_times
 from db.jobs.unique import OnConflict, insert_unique_job, lock_holders
-from db.jobs.words import DEFAULT_PRIORITY, NO_EVIDENCE, WORKER_LIVES, Claim, Evidence, NewStep, Status
+from db.jobs.words import DEFAULT_PRIORITY, LIVE_STATUSES, NO_EVIDENCE, WORKER_LIVES, Claim, Evidence, NewStep, Status
 
 __all__ = [
     "ALL_PAUSED",
@@ -54,6 +54,7 @@ __all__ = [
     "HAS_ROOM",
     "HEAVIEST",
     "LIGHTEST",
+    "LIVE_STATUSES",
     "NOT_PAUSED",
     "NO_EVIDENCE",
     "SHUT",

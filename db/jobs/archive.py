@@ -15,6 +15,7 @@ from sqlalchemy.sql.expression import bindparam
 from sqlalchemy.types import Uuid
 
 from core.ids import first_id_of
+from db.jobs.words import LIVE_STATUSES
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +32,14 @@ class Rest:
 
 
 # What its steps or a unique key contradict has not truly ended; the audit mends it.
-_RESTED = text("""
+_RESTED = text(f"""
 SELECT id FROM jobs.jobs j
 WHERE id > :after AND id < :young
   AND finished_at < now() - CASE WHEN status IN ('failed', 'quarantined') THEN :failed ELSE :ended END
   AND NOT EXISTS (SELECT 1 FROM jobs.unique_keys u WHERE u.job_id = j.id)
-  AND NOT EXISTS (SELECT 1 FROM jobs.job_steps s WHERE s.job_id = j.id AND s.status IN ('waiting', 'queued', 'running', 'retrying'))
+  AND NOT EXISTS (SELECT 1 FROM jobs.job_steps s WHERE s.job_id = j.id AND s.status IN {LIVE_STATUSES})
 ORDER BY id LIMIT :most FOR UPDATE OF j SKIP LOCKED
-""")
+""")  # noqa: S608  (a constant)
 _COPY = text("""
 INSERT INTO jobs.archived_jobs (id, owner_id, pipeline, subject, status, finished_at, job, steps, attempts, logs)
 SELECT j.id, j.owner_id, j.pipeline, j.subject, j.status, j.finished_at, to_jsonb(j),

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from db.jobs.limits import APPLYING
 from db.jobs.machine import advance, lock, settled
 from db.jobs.time_limits import MAY_BEGIN
+from db.jobs.words import LIVE_STATUSES
 
 
 class Invariant(StrEnum):
@@ -43,7 +44,6 @@ class Violation:
     detail: str
 
 
-_LIVE = "('waiting', 'queued', 'running', 'retrying')"
 _STOPPING = "(d.status IN ('quarantined', 'cancelled') OR (d.status = 'failed' AND NOT d.optional))"
 _QUERIES = {
     Invariant.JOINS_FIRE: """
@@ -54,7 +54,7 @@ _QUERIES = {
     """,
     Invariant.STATUS_IS_DERIVED: f"""
         SELECT j.id AS job_id, j.status AS detail FROM jobs.jobs j WHERE j.finished_at IS NULL
-          AND NOT EXISTS (SELECT 1 FROM jobs.job_steps s WHERE s.job_id = j.id AND s.status IN {_LIVE})
+          AND NOT EXISTS (SELECT 1 FROM jobs.job_steps s WHERE s.job_id = j.id AND s.status IN {LIVE_STATUSES})
         UNION ALL
         SELECT DISTINCT j.id, j.status FROM (
             SELECT job_id FROM jobs.job_steps WHERE status IN ('queued', 'retrying')
@@ -84,12 +84,12 @@ _QUERIES = {
         SELECT j.id, b.pipeline FROM jobs.jobs j JOIN jobs.batch_jobs m ON m.job_id = j.id JOIN jobs.batches b ON b.id = m.batch_id
         WHERE j.finished_at IS NULL AND b.finished_at IS NOT NULL
     """,
-    Invariant.JOINS_WAIT: """
+    Invariant.JOINS_WAIT: f"""
         SELECT s.job_id, s.name AS detail FROM jobs.jobs j JOIN jobs.job_steps s ON s.job_id = j.id
         WHERE j.finished_at IS NULL AND s.status IN ('queued', 'retrying', 'running') AND EXISTS (
             SELECT 1 FROM jobs.job_steps d WHERE d.job_id = s.job_id AND d.name = ANY(s.after)
-            AND d.status IN ('waiting', 'queued', 'retrying', 'running'))
-    """,
+            AND d.status IN {LIVE_STATUSES})
+    """,  # noqa: S608  (a constant)
     Invariant.CLAIMS_ARE_SINGLE: """
         SELECT min(job_id::text)::uuid AS job_id, string_agg(name, ', ') AS detail FROM jobs.job_steps WHERE status = 'running'
         GROUP BY claim_id HAVING count(*) > 1

@@ -11,7 +11,7 @@ from sqlalchemy.types import Uuid
 
 from db.engine import MOVED, SETTLED
 from db.jobs.insert import insert_job
-from db.jobs.words import NewStep
+from db.jobs.words import LIVE_STATUSES, NewStep
 
 
 def lock(session: Session, *job_ids: UUID) -> None:
@@ -34,14 +34,14 @@ WHERE s.job_id = ANY(:job_ids) AND s.status = 'waiting' AND NOT EXISTS (
     SELECT 1 FROM jobs.job_steps d WHERE d.job_id = s.job_id AND d.name = ANY(s.after)
     AND NOT (d.status = 'succeeded' OR (d.status = 'failed' AND d.optional)))
 """).bindparams(_JOB_IDS)
-_DERIVE = text("""
+_DERIVE = text(f"""
 UPDATE jobs.jobs j SET version = j.version + 1, updated_at = now(),
     status = CASE WHEN f.status = 'cancelled' AND j.stop_reason IS NOT NULL THEN 'failed' ELSE f.status END,
     error = CASE WHEN f.status = 'cancelled' THEN coalesce(j.stop_reason, f.error) ELSE f.error END,
     finished_at = CASE WHEN f.live THEN NULL ELSE coalesce(j.finished_at, now()) END
 FROM (
     SELECT s.job_id, CASE
-        WHEN bool_or(s.status IN ('waiting', 'queued', 'running', 'retrying')) THEN CASE
+        WHEN bool_or(s.status IN {LIVE_STATUSES}) THEN CASE
             WHEN bool_or(s.status = 'running') THEN 'running'
             WHEN bool_or(s.status = 'retrying') THEN 'retrying'
             WHEN bool_and(s.attempt = 0) THEN 'queued'
@@ -50,12 +50,12 @@ FROM (
         WHEN bool_or(s.status = 'failed' AND NOT s.optional) THEN 'failed'
         WHEN bool_or(s.status = 'cancelled') THEN 'cancelled'
         ELSE 'succeeded' END AS status,
-        bool_or(s.status IN ('waiting', 'queued', 'running', 'retrying')) AS live,
+        bool_or(s.status IN {LIVE_STATUSES}) AS live,
         min(s.error) FILTER (WHERE s.status IN ('failed', 'quarantined') AND NOT s.optional) AS error
     FROM jobs.job_steps s WHERE s.job_id = ANY(:job_ids) GROUP BY s.job_id) f
 WHERE j.id = f.job_id
 RETURNING j.id, j.pipeline, j.unique_key, j.finished_at IS NOT NULL AS ended
-""").bindparams(_JOB_IDS)
+""").bindparams(_JOB_IDS)  # noqa: S608  (a constant)
 
 
 def advance(session: Session, *job_ids: UUID) -> None:

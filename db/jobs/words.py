@@ -13,6 +13,7 @@ WORKER_LIVES = "(w.seen_at > now() - interval '5 seconds' AND w.death IS NULL)"
 # The status of a step `s` that is found by its id. Named plainly, it lets the planner take the indexes of what runs or may run, which it
 # believes to be nearly empty: it read them whole for every step of a group.
 STATUS_OF_NAMED = "(s.status || '')"
+LIVE_STATUSES = "('waiting', 'queued', 'running', 'retrying')"  # of steps that have not ended, for statements
 Evidence = Mapping[str, object]  # small JSON
 NO_EVIDENCE: Evidence = MappingProxyType({})
 
