@@ -119,6 +119,10 @@ _REFUSED_BY_DATABASE: dict[str, Problem] = {
     "23505": Problem(409, "Conflict", "there is one like it already"),
     "23502": Problem(422, "Invalid", "a value that must be there is missing"),
     "23514": Problem(422, "Invalid", "a value is not one of those that may stand there"),
+    "53100": Problem(
+        507, "Insufficient Storage", "the database has no room for this now; try again later", {"Retry-After": "60"}
+    ),
+    "53300": Problem(503, "Unavailable", "the database serves as many as it can; try again shortly", {"Retry-After": "2"}),
     "57014": Problem(503, "Unavailable", _TOO_LONG, {"Retry-After": "2"}),  # a statement's time-out
     "55P03": Problem(503, "Unavailable", _TOO_LONG, {"Retry-After": "2"}),  # a lock's
     "40P01": Problem(503, "Unavailable", "another request was in the way; try again", {"Retry-After": "1"}),  # a deadlock

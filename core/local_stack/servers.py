@@ -137,6 +137,7 @@ class Servers:
 
     def _launch(self, program: Program, ready: Callable[[], object], errors: type[Exception]) -> None:
         self.programs.append(program)
+        said_before = program.log.stat().st_size if program.log.exists() else 0
         process = self.running[program.name] = program.start()
         deadline = time.monotonic() + _START_SECONDS
         while True:
@@ -144,8 +145,10 @@ class Servers:
                 ready()
             except errors:
                 if process.poll() is not None or time.monotonic() > deadline:
-                    said = program.log.read_text(errors="replace")[-1500:]
-                    raise Misconfigured(f"{program.name} did not start:\n{said}") from None
+                    said = program.log.read_bytes()[said_before:].decode(errors="replace")
+                    raise Misconfigured(
+                        f"{program.name} did not start (log: {program.log}): {' '.join(said.split())[-500:]}"
+                    ) from None
                 time.sleep(0.03)
             else:
                 return

@@ -89,6 +89,18 @@ def test_a_bad_request_is_told_what_is_wrong(client: TestClient, body: dict, sta
     assert words in answer.json()["detail"]
 
 
+@pytest.mark.parametrize(("code", "status"), [("53100", 507), ("53300", 503)], ids=["its disk is full", "it serves no more"])
+def test_a_database_that_has_no_room_is_told_as_that(client: TestClient, database: Database, code: str, status: int):
+    with database.engine.begin() as connection:
+        connection.exec_driver_sql(f"""
+            CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '{code}'; END $$;
+            CREATE TRIGGER refuse BEFORE INSERT ON jobs.jobs EXECUTE FUNCTION refuse();
+        """)
+    answer = client.post("/v1/jobs", json={"pipeline": "self_check"})
+    assert (answer.status_code, "retry-after" in answer.headers) == (status, True)
+    assert "again" in answer.json()["detail"]
+
+
 def test_a_cancelled_job_can_be_run_again(client: TestClient):
     job_id = enqueue(client)
     assert client.post(f"/v1/jobs/{job_id}/cancel").json()["status"] == "cancelled"
