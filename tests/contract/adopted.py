@@ -55,14 +55,14 @@ class Adopted:
 
     def ask(self, one: Asked):
         """Its answer; whatever it did, who asks next may do everything again."""
-        body = {} if one.body is None else {"json": self._with_ids(one.body)}
-        answer = self.client.request(one.method, self.rows.url(one), follow_redirects=False, **body)
+        sent = {kind: self._with_ids(value) for kind, value in one.sent.items()}
+        answer = self.client.request(one.method, self.rows.url(one), follow_redirects=False, **sent)
         if one.method != "GET":
             _may_do_everything(self.connection)
         return answer
 
     def _with_ids(self, body: Any) -> Any:
-        """The body, naming rows that are there."""
+        """What is sent, naming rows that are there."""
         if not isinstance(body, dict):
             return body
         return {key: self._id_of(key) or value if isinstance(value, int) else value for key, value in body.items()}

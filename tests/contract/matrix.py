@@ -2,15 +2,17 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from inspect import getclosurevars
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
+from fastapi.params import Form
 from fastapi.routing import iter_route_contexts
+from pydantic import TypeAdapter
 from sqlalchemy import Connection, String, Table, text
 
 from api_stub.auth import in_area
@@ -28,6 +30,7 @@ from db.watched import insert_competitor
 from tests.db.rows import TABLES, insert_row
 
 SECRET = "annas-secret"
+PICTURE = b"\x89PNG\r\n\x1a\n"  # as far as anybody looks before the row is found
 # Parts of a path that name no row of anybody's: a form of a film, a part of one, a table of the workbook.
 WORDS = {"kind": "mp4", "path": "master.m3u8", "section": "swot"}
 # What the other parts name: the table and its column. A part that is new must be here, and its row be there.
@@ -54,13 +57,27 @@ NAMED = {
     "name": "jobs.queues.name",
     "group_id": "jobs.job_steps.error_class",
 }
+# A member besides her, whose user id paths below a company's members take.
+MEMBER = "company_memberships.user_id"
+# What is sent where the description does not say enough to get as far as the question of who may.
+SENT: Mapping[str, Mapping[str, Any]] = {
+    "/api/videos/{video_id}/clips": {"json": {"startSec": 0, "endSec": 1}},
+    "/api/videos/{video_id}/confidentiality-check/resolve-segment": {
+        "json": {"segmentId": f"{SECRET} segment", "resolutionStatus": "pending"}
+    },
+    "/v1/videos/{video_id}/findings/{segment_id}": {"json": {"decision": "pending"}},
+    "/videos/{video_id}/findings/{segment_id}": {"data": {"decision": "pending"}},
+    "/files/{upload_id}": {"headers": {"Content-Type": "application/offset+octet-stream", "X-HTTP-Method-Override": "PATCH"}},
+}
+# Refused for the state that it brings, whoever does: tests/api_stub/test_connections.py asks with states of others.
+STATES = {"/v1/connections/{provider}/callback"}
 # What no company shares.
 UNSHARED = {"users", "youtube_channels", "user_channels"}
 # What asks for something of one's own besides: a channel, a file (here there are none), a schedule that runs in one's name.
 HERS = {
-    "/api/videos/{video_id}/publish",
+    *("/api/videos/{video_id}/publish", "/videos/{video_id}/publish"),
     *("/media/videos/{video_id}/ladder/{path:path}", "/media/videos/{video_id}/{kind}"),
-    *("/v1/leads-search-schedules/{row_id}/fires", "/v1/leads-search-schedules/{row_id}/run"),
+    *(f"/v1/leads-search-schedules/{{row_id}}/{what}" for what in ("run", "pause", "resume")),
 }
 # DELETEs that leave the row, cancelled, or take a part out of a row that members change.
 CHANGES = {"/api/ingest-requests/{request_id}", "/v1/messages/{row_id}"}
@@ -72,12 +89,12 @@ class Asked:
 
     method: str
     path: str
-    body: Any = None
+    sent: Mapping[str, Any] = field(default_factory=dict)  # to the client, beside its method and path
     areas: frozenset[Area] = frozenset()  # that who asks must be let into
 
     @property
     def names_a_row(self) -> bool:
-        return "{" in self.path
+        return not set(self.parts) <= set(WORDS) and self.path not in STATES
 
     @property
     def parts(self) -> list[str]:
@@ -100,9 +117,25 @@ def operations(app: FastAPI) -> Iterator[Asked]:
     for route in iter_route_contexts(app.routes):
         for method in sorted(set(route.methods or ()) - {"HEAD", "OPTIONS"}):
             operation = described["paths"].get(route.path, {}).get(method.lower(), {})
-            content = operation.get("requestBody", {}).get("content", {}).get("application/json")
-            body = least(content["schema"], described) if content else None
-            yield Asked(method, route.path, body, frozenset(_areas(route.dependant)))
+            content = operation.get("requestBody", {}).get("content", {})
+            sent = SENT.get(route.path) or _least_sent(content, route.dependant, described)
+            yield Asked(method, route.path, sent, frozenset(_areas(route.dependant)))
+
+
+def _least_sent(content: Mapping[str, Any], needed: Dependant, described: Mapping[str, Any]) -> dict[str, Any]:
+    """The least document, file or form that the route takes; forms are those of pages, which are not described."""
+    if "application/json" in content:
+        return {"json": least(content["application/json"]["schema"], described)}
+    if "multipart/form-data" in content:
+        return {"files": {"file": ("a.png", PICTURE)}}
+    form: dict[str, Any] = {}
+    for one in needed.body_params:
+        if isinstance(one.field_info, Form) and one.field_info.is_required():
+            taken = TypeAdapter(Annotated[one.field_info.annotation, one.field_info])
+            schema = taken.json_schema(ref_template="#/components/schemas/{model}")
+            value = least(schema, {"components": {"schemas": schema.get("$defs", {})}})
+            form |= value if isinstance(value, dict) else {one.alias: value}
+    return {"data": form}
 
 
 def _areas(needed: Dependant) -> Iterator[Area]:
@@ -122,7 +155,17 @@ def least(schema: Mapping[str, Any], described: Mapping[str, Any]) -> Any:
     if {"const", "enum", "default"} & set(schema):
         return schema.get("const", schema.get("default", schema.get("enum", [None])[0]))
     document = {name: least(schema["properties"][name], described) for name in schema.get("required", [])}
-    words = "a@b.example" if "@" in schema.get("pattern", "") else "2026-01-01T00:00:00Z" if schema.get("format") else "words"
+    pattern = schema.get("pattern", "")
+    one_of = re.match(r"(\w+)\|", pattern)
+    words = (
+        one_of[1]
+        if one_of
+        else "a@b.example"
+        if "@" in pattern
+        else "2026-01-01T00:00:00Z"
+        if schema.get("format")
+        else "words"
+    )
     items = [least(schema["items"], described)] * schema.get("minItems", 0) if "items" in schema else []
     number = max(1, schema.get("minimum", 1))
     plain = {"object": document, "array": items, "integer": number, "number": number, "string": words, "boolean": True}
@@ -150,6 +193,8 @@ class Rows:
 
 def named(asked: Asked, part: str) -> str:
     """What this part of the path names. Raises KeyError where that is not said."""
+    if "/members/" in asked.path and part == "user_id":
+        return MEMBER
     return asked.path.split("/")[2].replace("-", "_") if part == "row_id" else NAMED[part]
 
 
@@ -182,8 +227,10 @@ def write_rows(connection: Connection, database: Database, user: str, company: i
     ids: dict[str, Any] = {"users": user}
     for name, table in TABLES.items():
         if name not in {"users", "sessions", "company_memberships"}:
-            ids[name] = insert_row(connection, table, user, company_id=company, **_secrets(table))
+            ids[name] = insert_row(connection, table, user, company_id=company, day_of_week=1, **_secrets(table))
     ids["companies"] = company or ids["companies"]
+    ids[MEMBER] = insert_row(connection, TABLES["users"], user)
+    insert_row(connection, TABLES["company_memberships"], ids[MEMBER], company_id=ids["companies"])
     with database.tenant(user) as session:
         watched = {"competitor_key": f"url:{SECRET}", "source": SnapshotSource.WEBSITE, "url": SECRET, "name": SECRET}
         ids["competitors"] = insert_competitor(session, ids["leads_clients"], **watched, user_id=user)["id"]
@@ -263,7 +310,7 @@ def everything(connection: Connection, rows: Rows) -> dict[str, list[str]]:
         if owner:
             statement = text(f"SELECT t::text FROM {table.name} t WHERE {owner} = :user ORDER BY 1")
             states[table.name] = list(connection.scalars(statement, {"user": rows.ids["users"]}))
-    asked = set(NAMED.values()) - {"users", "jobs.jobs"}
+    asked = {*NAMED.values(), MEMBER} - {"users", "jobs.jobs"}
     states.update({name: [str(find_row(connection, name, rows.ids[name]))] for name in asked if name not in states})
     job = "SELECT id::text || status || coalesce(cancel_requested_at::text, '') FROM jobs.jobs WHERE owner_id = :user"
     states["jobs"] = list(connection.scalars(text(job), {"user": rows.ids["users"]}))
