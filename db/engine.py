@@ -207,6 +207,11 @@ def become(session: Session, role: Role, user_id: str) -> None:
     run(session, _IDENTIFY, {"role": role.value, "user_id": user_id})
 
 
+def in_a_line(error: DBAPIError) -> str:
+    """What the server, or the way to it, says."""
+    return "; ".join(map(str.strip, str(error.orig).splitlines()))
+
+
 def driver_url(url: str) -> str:
     """`url` for SQLAlchemy with psycopg 3. Raises Misconfigured."""
     scheme, separator, rest = url.partition("://")

@@ -19,6 +19,7 @@ from api_stub.cli.twins import add_twin_words, twins_up
 from api_stub.cli.up import link, up
 from core.errors import AskStephenError
 from core.settings import env_example
+from db.engine import in_a_line
 
 
 def _settings(_options: argparse.Namespace) -> int:
@@ -98,8 +99,7 @@ def _sentence(error: Exception) -> str:
             wrong = (": ".join((*map(str.upper, map(str, each["loc"])), each["msg"])) for each in error.errors())
             return f"a setting is wrong, on the command line, in the environment or in .env: {'; '.join(wrong)}"
         case OperationalError():
-            said = "; ".join(map(str.strip, str(error.orig).splitlines()))
-            return f"the database cannot be used ({said}): ./askstephen up starts one, DATABASE_URL names another"
+            return f"the database cannot be used ({in_a_line(error)}): ./askstephen up starts one, DATABASE_URL names another"
         case OSError(filename=str() as name, strerror=strerror):
             return f"{name}: {strerror}"
         case _:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
 from core.errors import Misconfigured
-from db.engine import driver_url
+from db.engine import driver_url, in_a_line
 from db.schema.shape import Column, Constraint, Index, Kind, Schema, Table
 
 # Ours and the pattern that PostgreSQL prints for `column IN (words)`, on text and on varchar.
@@ -71,7 +71,7 @@ def connected(url: str) -> Iterator[Connection]:
     try:
         connection = engine.connect()
     except OperationalError as error:
-        raise Misconfigured(f"{address} does not answer: {str(error.orig).strip()}") from None
+        raise Misconfigured(f"{address} does not answer: {in_a_line(error)}") from None
     with connection:
         yield connection
 
