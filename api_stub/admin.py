@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 
 from api_stub import export
 from api_stub.auth import DatabaseHere, Person, SettingsHere, in_area
-from api_stub.contract import Cursor, Limit, Sent, Shown
+from api_stub.contract import Cursor, Email, Limit, Sent, Shown
 from api_stub.listing import bare_array
 from api_stub.videos import Video, show
 from db import people
@@ -23,7 +23,6 @@ from db.permissions import Area
 router = APIRouter(prefix="/api", tags=["administration"])
 _USERS = [Depends(in_area(Area.USERS))]
 _VIDEOS = [Depends(in_area(Area.ALL_VIDEOS))]
-Email = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$", max_length=320)]
 Role = Literal["admin", "creative", "search"]
 ChannelId = Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -145,11 +144,15 @@ def patch_role(user_id: str, role: Annotated[Role, Body(embed=True)], who: Perso
 
 @router.patch("/admin/users/{user_id}/default-channel", dependencies=_USERS)
 def patch_default_channel(
-    user_id: str, channel_id: Annotated[ChannelId | None, Body(embed=True, alias="channelId")], database: DatabaseHere
+    user_id: str,
+    channel_id: Annotated[ChannelId | None, Body(embed=True, alias="channelId")],
+    who: Person,
+    database: DatabaseHere,
 ) -> UserShown:
     """Choose where a user publishes when they name no channel."""
     with database.jobs() as session:
         people.choose_channel(session, user_id, channel_id)
+        record_action(session, who.id, "user changed", f"user {user_id}", {"default_channel_id": channel_id})
         return _show_alone(people.get_person(session, user_id))
 
 
@@ -166,19 +169,21 @@ def delete_user(user_id: str, who: Person, database: DatabaseHere) -> Told:
 
 @router.post("/admin/users/{user_id}/channels", dependencies=_USERS)
 def post_user_channel(
-    user_id: str, channel_id: Annotated[ChannelId, Body(embed=True, alias="channelId")], database: DatabaseHere
+    user_id: str, channel_id: Annotated[ChannelId, Body(embed=True, alias="channelId")], who: Person, database: DatabaseHere
 ) -> list[KnownChannel]:
     """Let a user publish to a channel; all of theirs are returned."""
     with database.jobs() as session:
         people.add_channel(session, user_id, channel_id)
+        record_action(session, who.id, "user changed", f"user {user_id}", {"added_channel": channel_id})
         return _show(people.get_person(session, user_id)).channels
 
 
 @router.delete("/admin/users/{user_id}/channels/{channel_id}", dependencies=_USERS)
-def delete_user_channel(user_id: str, channel_id: str, database: DatabaseHere) -> list[KnownChannel]:
+def delete_user_channel(user_id: str, channel_id: str, who: Person, database: DatabaseHere) -> list[KnownChannel]:
     """Take a channel away from a user; those that are left are returned."""
     with database.jobs() as session:
         people.remove_channel(session, user_id, channel_id)
+        record_action(session, who.id, "user changed", f"user {user_id}", {"removed_channel": channel_id})
         return _show(people.get_person(session, user_id)).channels
 
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from api_stub.auth import DatabaseHere, User
-from api_stub.contract import LARGEST_ID, Id
+from api_stub.contract import LARGEST_ID, Email, Id
 from db import companies
 from db.base.companies import MemberRole
 from db.base.companies import companies as table
@@ -89,7 +89,7 @@ class NewInvitation(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"email": "bela@example.com", "role": "member"}]})
 
-    email: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$", max_length=320)]
+    email: Email
     role: Role = "member"
 
 

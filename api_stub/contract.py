@@ -6,12 +6,13 @@ Errors need nothing here: `api_stub.problems` gives each of them a `message`, an
 from typing import Annotated
 
 from fastapi import Path, Query
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 LARGEST_ID = 2**31 - 1
 Id = Annotated[int, Path(ge=1, le=LARGEST_ID)]
 Cursor = Annotated[int | None, Query(ge=1, le=LARGEST_ID, description="The last id of the page before.")]
+Email = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$", max_length=320)]
 Limit = Annotated[int | None, Query(ge=1, le=200, description="Without it, everything.")]
 
 

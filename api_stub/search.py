@@ -5,12 +5,13 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import AfterValidator, Field
+from sqlalchemy.orm import Session
 
 from api_stub.auth import DatabaseHere, SettingsHere, User, in_area
 from api_stub.contract import Sent, Shown
-from api_stub.videos import show
+from api_stub.videos import show_one
 from core.settings import Settings
-from db import chat, passages, videos
+from db import chat, passages
 from db.engine import Database
 from db.permissions import Area
 from pipelines.base import enqueue
@@ -97,8 +98,8 @@ def search(database: Database, config: Settings, user: str, query: str, *, limit
     return Results(success=True, query=query, results=results, total_found=len(results), message=message)
 
 
-def _result(session: Any, found: Found) -> Result:  # noqa: ANN401  (a Session)
-    [video] = show(session, [videos.get_video(session, found.video_id)])
+def _result(session: Session, found: Found) -> Result:
+    video = show_one(session, found.video_id)
     return Result(
         video_id=found.video_id,
         video_title=video.title or video.original_filename,

@@ -5,7 +5,7 @@ import io
 import math
 from dataclasses import asdict
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -17,7 +17,7 @@ from api_stub.auth import DatabaseHere, SettingsHere, StorageHere, User, in_area
 from api_stub.body import check_room, declared_bytes
 from api_stub.contract import Cursor, Id, Limit, Sent, Shown
 from api_stub.listing import bare_array
-from api_stub.uploads import form_boundary, read_form
+from api_stub.uploads import TAKES_A_FORM, form_boundary, read_form
 from api_stub.videos import Video, show, show_one
 from core.errors import Refused, Transient
 from core.ids import new_id
@@ -36,10 +36,6 @@ from pipelines.providers.picture import Kind, find_kind
 
 router = APIRouter(prefix="/api/videos", tags=["studio"], dependencies=[Depends(in_area(Area.STUDIO))])
 _LARGEST_PICTURE_BYTES = 10 << 20
-_FORM = {"type": "object", "properties": {"file": {"type": "string", "format": "binary"}}, "required": ["file"]}
-_TAKES_A_FORM: dict[str, Any] = {
-    "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _FORM}}},
-}
 
 
 class Url(Shown):
@@ -209,7 +205,7 @@ def generate_thumbnail(video_id: Id, user: User, database: DatabaseHere, wanted:
     return Url(url=f"/media/videos/{video_id}/thumbnail?v={job_id.hex[-8:]}")
 
 
-@router.post("/{video_id}/upload-thumbnail", openapi_extra=_TAKES_A_FORM)
+@router.post("/{video_id}/upload-thumbnail", openapi_extra=TAKES_A_FORM)
 async def upload_thumbnail(request: Request, video_id: Id, user: User, database: DatabaseHere, storage: StorageHere) -> Url:
     """Take a JPEG or PNG of 10 MiB at most as the picture that stands for the video."""
     content = await _receive(request, storage, database, user, video_id)
@@ -217,7 +213,7 @@ async def upload_thumbnail(request: Request, video_id: Id, user: User, database:
     return Url(url=await run_in_threadpool(keep, database, storage, user, video_id, content))
 
 
-@router.post("/{video_id}/speaker-image", openapi_extra=_TAKES_A_FORM)
+@router.post("/{video_id}/speaker-image", openapi_extra=TAKES_A_FORM)
 async def upload_speaker_image(request: Request, video_id: Id, user: User, database: DatabaseHere, storage: StorageHere) -> Url:
     """Take a picture of who speaks, 10 MiB at most."""
     content = await _receive(request, storage, database, user, video_id)

@@ -1,6 +1,6 @@
 """POST /api/upload: one video in one request, written where it stays while it arrives."""
 
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 from uuid import UUID
 
 from fastapi import APIRouter, Request
@@ -117,6 +117,9 @@ _FORM = {
     "properties": {"file": {"type": "string", "format": "binary"}},
     "required": ["file"],
 }
+TAKES_A_FORM: dict[str, Any] = {
+    "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _FORM}}},
+}
 
 
 @router.post(
@@ -124,7 +127,7 @@ _FORM = {
     status_code=201,
     response_model=Video,
     responses={303: {"description": "To the video's page, for a browser that accepts text/html."}},
-    openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _FORM}}}},
+    openapi_extra=TAKES_A_FORM,
 )
 async def upload_video(
     request: Request, user: User, database: DatabaseHere, storage: StorageHere, config: SettingsHere
