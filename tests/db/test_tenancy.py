@@ -94,9 +94,9 @@ def test_what_the_job_core_keeps_of_somebody_is_seen_and_removed_by_nobody_else(
         """)
         kept = {table: count_of(connection, table) for table in connection.scalars(readable).all()}
     assert [table for table, count in kept.items() if not count] == []
-    for table in kept:
+    for table, count in kept.items():
         with database.tenant("anna") as session:
-            assert count_of(session.connection(), table) == kept[table], table
+            assert count_of(session.connection(), table) == count, table
         for user in ("bela", "mia", ""):
             with database.tenant(user) as session:
                 assert count_of(session.connection(), table) == 0, (table, user)
