@@ -15,9 +15,10 @@ from db.base.rows import get_row, insert_row, list_rows, require_only, update_ro
 from db.leads.clients import get_client
 
 _KEPT_BY_US = {"id", "user_id", "company_id", "client_id", "search_id", "place_id", "edited_fields", "created_at", "updated_at"}
-_OF_PEOPLE = {"status", "notes"}  # no search sets these
+OF_PEOPLE = frozenset({"status", "notes"})  # no search sets these
 EDITABLE = frozenset(column.name for column in business_leads.columns) - _KEPT_BY_US - {"raw_data", "position"}
-FOUND = frozenset(column.name for column in business_leads.columns) - _KEPT_BY_US - _OF_PEOPLE
+RECOGNISED_BY = ("title", "place_id", "address", "city", "state", "zip", "phone", "website")
+FOUND = frozenset(column.name for column in business_leads.columns) - _KEPT_BY_US - OF_PEOPLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ def update_lead(session: Session, lead_id: int, values: Mapping[str, Any]) -> Ro
     require_only(values, EDITABLE)
     if values.get("status", LeadStatus.NEW) not in set(LeadStatus):
         raise Invalid(f"status must be one of {', '.join(LeadStatus)}")
-    named = cast([name for name in values if name not in _OF_PEOPLE], ARRAY(Text))
+    named = cast([name for name in values if name not in OF_PEOPLE], ARRAY(Text))
     every = select(func.unnest(business_leads.c.edited_fields.concat(named))).distinct().correlate(business_leads)
     status = values.get("status")
     allowed = None if status is None else business_leads.c.status.in_(come_from(LEAD_MOVES, LeadStatus(status)))
@@ -116,10 +117,9 @@ def _upsert(session: Session, values: Mapping[str, Any]) -> int:
     return int(lead_id or 0)
 
 
-_RECOGNISED = ("id", "title", "place_id", "address", "city", "state", "zip", "phone", "website", "raw_data")
-
-
-def list_known(session: Session, client_id: int, *, columns: Sequence[str] = _RECOGNISED) -> list[RowMapping]:
+def list_known(
+    session: Session, client_id: int, *, columns: Sequence[str] = ("id", *RECOGNISED_BY, "raw_data")
+) -> list[RowMapping]:
     """Every lead of a client, with these columns: without any, what it is recognised by."""
     wanted = [business_leads.c[name] for name in columns]
     return list(session.execute(select(*wanted).where(business_leads.c.client_id == client_id).order_by("id")).mappings())
@@ -137,17 +137,29 @@ def insert_found(session: Session, client: RowMapping, values: Mapping[str, Any]
     return int(insert_row(session, business_leads, {**whose, **values})["id"])
 
 
+def read_raw(lead: RowMapping) -> dict[str, Any]:
+    """What is kept of a lead beside its columns: `aliases`, and the ids of leads that it `could_be` or is `apart` from."""
+    return dict(lead["raw_data"]) if isinstance(lead["raw_data"], dict) else {}
+
+
 def update_found(
-    session: Session, lead_id: int, values: Mapping[str, Any], *, search_id: int, aliases: Sequence[Mapping[str, Any]]
+    session: Session,
+    lead_id: int,
+    values: Mapping[str, Any],
+    *,
+    search_id: int,
+    aliases: Sequence[Mapping[str, Any]],
+    could_be: Sequence[int],
 ) -> list[str]:
     """Bring a lead up to date, but for what people have set and what is not known this time; returns what has changed."""
     require_only(values, FOUND)
     held = get_lead(session, lead_id)
     kept = set(held["edited_fields"])
     newer = {name: value for name, value in values.items() if name not in kept and value is not None and value != held[name]}
-    raw = held["raw_data"] if isinstance(held["raw_data"], dict) else {}
-    if raw.get("aliases") != list(aliases):
-        newer["raw_data"] = {**raw, "aliases": [dict(alias) for alias in aliases]}
+    raw = read_raw(held)
+    doubts = sorted({*raw.get("could_be", ()), *could_be})
+    if (raw.get("aliases"), raw.get("could_be", [])) != (list(aliases), doubts):
+        newer["raw_data"] = {**raw, "aliases": [dict(alias) for alias in aliases], "could_be": doubts}
     if newer:
         update_row(session, business_leads, lead_id, {**newer, "search_id": search_id})
     return sorted(newer.keys() - {"raw_data", "partnership_factors", "partnership_score", "potential_value"})

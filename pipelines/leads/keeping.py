@@ -1,5 +1,6 @@
 """What a search found becomes leads: each business one, whatever it was called this time, and never what a person has set undone."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -14,8 +15,7 @@ from pipelines.leads.listing import Listing
 from pipelines.leads.normalise import make_card
 from pipelines.leads.recognise import Known
 
-_TOLD = ("title", "place_id", "address", "city", "state", "zip", "phone", "website")
-_COLUMNS = (*_TOLD, "email", "review_count")
+_COLUMNS = (*found.RECOGNISED_BY, "email", "review_count")
 _MOST_ALIASES = 8
 
 
@@ -25,7 +25,7 @@ def keep(session: Session, search: RowMapping, listings: Iterable[Listing], *, p
     One search of a client at a time is kept; in the caller's transaction, as its owner.
     """
     client = lock_client(session, search["client_id"])
-    known, aliases = _remember(found.list_known(session, client["id"]))
+    known, aliases, apart = _remember(found.list_known(session, client["id"]))
     results: dict[int, dict[str, Any]] = {}
     for listing in listings:
         if listing.closed or not listing.title.strip():
@@ -43,15 +43,16 @@ def keep(session: Session, search: RowMapping, listings: Iterable[Listing], *, p
             values["raw_data"] = {"provider": provider, "first_search_id": search["id"], "aliases": [_alias(listing)]}
             values["position"] = len(results) + 1
             lead_id = found.insert_found(session, client, values, search_id=search["id"])
-            changed, reasons = [], ["not seen before"]
+            changed, reasons, doubts = [], ["not seen before"], []
         else:
             lead_id, reasons = match.lead, list(match.reasons)
+            doubts = [other for other in match.could_be if other not in apart[lead_id]]
             before = aliases.get(lead_id, [])
             told = _alias(listing)
             names = before if told in before else [*before, told][-_MOST_ALIASES:]
             del values["title"]  # the first stays, or it would change with every source
             values.pop("place_id", None)
-            changed = found.update_found(session, lead_id, values, search_id=search["id"], aliases=names)
+            changed = found.update_found(session, lead_id, values, search_id=search["id"], aliases=names, could_be=doubts)
             aliases[lead_id] = names
         aliases.setdefault(lead_id, [_alias(listing)])
         known.add(lead_id, card)
@@ -65,32 +66,34 @@ def keep(session: Session, search: RowMapping, listings: Iterable[Listing], *, p
                 "reasons": reasons,
                 "couldBe": [],
             }
-        if match is not None:
-            could_be = results[lead_id]["couldBe"]
-            could_be += [other for other in match.could_be if other not in could_be]
+        could_be = results[lead_id]["couldBe"]
+        could_be += [other for other in doubts if other not in could_be]
     return list(results.values())
 
 
 def _shown(listing: Listing, values: dict[str, Any]) -> dict[str, Any]:
     """A result as clients read it, in camel case."""
-    told = {name: getattr(listing, name) for name in (*_TOLD, "email", "rating")}
+    told = {name: getattr(listing, name) for name in (*found.RECOGNISED_BY, "email", "rating")}
     said = {name: values[name] for name in ("business_type", "partnership_score", *listing.said)}
     return {to_camel(name): value for name, value in (told | said | listing.besides).items()} | {
         "reviews": listing.review_count
     }
 
 
-def _remember(rows: Sequence[RowMapping]) -> tuple[Known, dict[int, list[dict[str, Any]]]]:
+def _remember(rows: Sequence[RowMapping]) -> tuple[Known, dict[int, list[dict[str, Any]]], dict[int, frozenset[int]]]:
+    """The leads that are there, by what they were told of as, and for each those that a person told it apart from."""
     known: Known = Known()
     aliases: dict[int, list[dict[str, Any]]] = {}
+    apart: dict[int, frozenset[int]] = defaultdict(frozenset)
     for row in rows:
-        held = (row["raw_data"] or {}).get("aliases", []) if isinstance(row["raw_data"], dict) else []
-        aliases[row["id"]] = list(held)
-        for told in [*held, {name: row[name] for name in _TOLD if row[name] is not None}]:
+        raw = found.read_raw(row)
+        held = aliases[row["id"]] = list(raw.get("aliases", ()))
+        apart[row["id"]] = frozenset(raw.get("apart", ()))
+        for told in [*held, {name: row[name] for name in found.RECOGNISED_BY if row[name] is not None}]:
             known.add(row["id"], make_card(Listing(**{**told, "title": told.get("title") or row["title"]})))
-    return known, aliases
+    return known, aliases, apart
 
 
 def _alias(listing: Listing) -> dict[str, Any]:
     """How the business was told of: it is recognised by this even where a person has changed the lead."""
-    return {name: value for name in _TOLD if (value := getattr(listing, name)) is not None}
+    return {name: value for name in found.RECOGNISED_BY if (value := getattr(listing, name)) is not None}

@@ -40,6 +40,7 @@ NAMED = {
     "request_id": "video_ingest_requests",
     "connection_id": "cloud_connections",
     "client_id": "leads_clients",
+    "other_id": "business_leads.id",
     "change_id": "competitor_changes",
     "competitor_id": "competitors",
     "conversation_id": "conversations",
@@ -228,6 +229,10 @@ def write_rows(connection: Connection, database: Database, user: str, company: i
     for name, table in TABLES.items():
         if name not in {"users", "sessions", "company_memberships"}:
             ids[name] = insert_row(connection, table, user, company_id=company, day_of_week=1, **_secrets(table))
+    leads = TABLES["business_leads"]
+    of_lead = connection.execute(leads.select().where(leads.c.id == ids["business_leads"])).mappings().one()
+    other = {**_secrets(leads), "client_id": of_lead["client_id"], "place_id": None}
+    ids["business_leads.id"] = insert_row(connection, leads, user, company_id=company, **other)
     ids["companies"] = company or ids["companies"]
     ids[MEMBER] = insert_row(connection, TABLES["users"], user)
     insert_row(connection, TABLES["company_memberships"], ids[MEMBER], company_id=ids["companies"])
