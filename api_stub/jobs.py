@@ -17,7 +17,7 @@ from api_stub.etag import matches
 from api_stub.work import IdempotencyKey, NewWork, answered
 from db import jobs, status
 from db.engine import Database
-from db.why import why_not_running
+from db.why import Why, why_not_running
 from pipelines.base import enqueue
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
@@ -27,22 +27,23 @@ def read_job(database: Database, user: str, job_id: UUID) -> dict[str, Any]:
     """A job's snapshot with why it waits, as its owner may see it. Raises NotFound."""
     with database.tenant(user) as session:
         shown = status.snapshot(session, job_id)
-    return _with_why(database, shown)
+    why = _find_why(database, shown)
+    return {**shown, "why": why and why.owner}
 
 
 def read_any_job(database: Database, job_id: UUID) -> dict[str, Any]:
     """The same of anybody's job, for operators. Raises NotFound."""
     with database.jobs() as session:
         shown = status.snapshot(session, job_id)
-    return _with_why(database, shown)
+    why = _find_why(database, shown)
+    return {**shown, "why": why and why.operators}
 
 
-def _with_why(database: Database, shown: dict[str, Any]) -> dict[str, Any]:
-    shown["why"] = None
-    if shown["finished_at"] is None:
-        with database.jobs() as session:
-            shown["why"] = why_not_running(session, shown["id"], now=datetime.now(UTC))
-    return shown
+def _find_why(database: Database, shown: dict[str, Any]) -> Why | None:
+    if shown["finished_at"] is not None:
+        return None
+    with database.jobs() as session:
+        return why_not_running(session, shown["id"], now=datetime.now(UTC))
 
 
 class NewJob(NewWork):

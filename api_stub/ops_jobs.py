@@ -63,7 +63,8 @@ def find_jobs(database: Database, page: Page) -> Found:
         found = search.find_jobs(session, page.wanted(), before=page.cursor, limit=page.limit)
         waiting = [row["id"] for row in found.jobs if row["finished_at"] is None]
         why = why_each(session, waiting, now=datetime.now(UTC))
-    return replace(found, jobs=[{**row, "why": why.get(row["id"])} for row in found.jobs])
+    told = {job_id: one.operators for job_id, one in why.items()}
+    return replace(found, jobs=[{**row, "why": told.get(row["id"])} for row in found.jobs])
 
 
 @router.get("/jobs")

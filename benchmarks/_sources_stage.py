@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -114,7 +115,7 @@ class Bench:
             jobs = [status.snapshot(session, job_id) for job_id in found]
             now = datetime.now(UTC)
             return [
-                f"job {job['id']}: {job['status']}: {_ending(session, job) if ended else why_not_running(session, job['id'], now=now) or 'it runs'}"
+                f"job {job['id']}: {job['status']}: {_ending(session, job) if ended else _why(session, job['id'], now)}"
                 for job in jobs
             ]
 
@@ -144,6 +145,11 @@ def _free_port() -> int:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
         return port
+
+
+def _why(session: Session, job_id: UUID, now: datetime) -> str:
+    why = why_not_running(session, job_id, now=now)
+    return why.operators if why else "it runs"
 
 
 def _ending(session: Session, job: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import RowMapping, text
@@ -29,12 +30,19 @@ FROM jobs.queues q
 """)  # noqa: S608  (a constant)
 
 
-def why_not_running(session: Session, job_id: UUID, *, now: datetime) -> str | None:
+class Why(NamedTuple):
+    """What a job waits for: as operators are told it, and as its owner is, who knows of no queue, host or other owner."""
+
+    operators: str
+    owner: str
+
+
+def why_not_running(session: Session, job_id: UUID, *, now: datetime) -> Why | None:
     """What the job waits for; None when something of it runs or nothing is left. As the job core."""
     return why_each(session, [job_id], now=now).get(job_id)
 
 
-def why_each(session: Session, job_ids: Sequence[UUID], *, now: datetime) -> dict[UUID, str]:
+def why_each(session: Session, job_ids: Sequence[UUID], *, now: datetime) -> dict[UUID, Why]:
     """The same of many jobs, in a few statements for all of them; those that wait for nothing are left out."""
     steps = session.execute(_STEPS, {"job_ids": list(job_ids)}).mappings().all()
     if not steps:
@@ -50,11 +58,11 @@ def why_each(session: Session, job_ids: Sequence[UUID], *, now: datetime) -> dic
         or _limited(limits, step)
         for step in steps
     }
-    places = list_places(session, [step_id for step_id, words in told.items() if words is None])
+    places = list_places(session, [step_id for step_id, why in told.items() if why is None])
     return {step["job_id"]: told[step["id"]] or _behind(step, queues[step["queue"]], places.get(step["id"])) for step in steps}
 
 
-def _paused(pauses: Sequence[Pause], step: RowMapping) -> str | None:
+def _paused(pauses: Sequence[Pause], step: RowMapping) -> Why | None:
     names = {
         Scope.QUEUE: step["queue"],
         Scope.PIPELINE: step["pipeline"],
@@ -63,7 +71,8 @@ def _paused(pauses: Sequence[Pause], step: RowMapping) -> str | None:
     }
     for pause in pauses:
         if pause.name == names[pause.kind] and not (pause.drain and step["has_begun"]):
-            return _told(pause)
+            whose = "your work" if pause.kind is Scope.OWNER else "work of this kind"
+            return Why(_told(pause), f"{whose} is paused; whoever runs this installation can resume it")
     return None
 
 
@@ -73,10 +82,10 @@ def _told(pause: Pause) -> str:
     return f"{what} {deed} since {pause.paused_at:%Y-%m-%d %H:%M} UTC{': ' + pause.reason if pause.reason else ''}"
 
 
-def _unavailable(breakers: Sequence[Breaker], step: RowMapping) -> str | None:
+def _unavailable(breakers: Sequence[Breaker], step: RowMapping) -> Why | None:
     for one in breakers:
         if one.provider == step["provider"] and one.owner_id in {None, step["owner_id"]} and (one.is_open or one.is_tried):
-            return tell_breaker(one)
+            return Why(tell_breaker(one), f"{one.provider} cannot be used just now; it goes on by itself")
     return None
 
 
@@ -90,38 +99,47 @@ def tell_breaker(breaker: Breaker) -> str:
     return f"{whom} {deed} until {breaker.open_until:%Y-%m-%d %H:%M:%S} UTC{reason}"
 
 
-def _delayed(step: RowMapping, now: datetime) -> str | None:
+def _delayed(step: RowMapping, now: datetime) -> Why | None:
     seconds = (step["available_at"] - now).total_seconds()
-    return f"{step['name']} runs again in {seconds:.0f} s: {step['error'] or 'it asked to wait'}" if seconds > 0 else None
+    if seconds <= 0:
+        return None
+    cause = step["error"] or "it asked to wait"
+    return Why(f"{step['name']} runs again in {seconds:.0f} s: {cause}", f"it goes on in {in_words(seconds)}: {cause}")
 
 
-def _without_worker(queue: RowMapping) -> str | None:
-    return None if queue["threads"] else f"no worker serves queue {queue['name']}"
+def _without_worker(queue: RowMapping) -> Why | None:
+    if queue["threads"]:
+        return None
+    return Why(
+        f"no worker serves queue {queue['name']}", "nothing does work of this kind now; tell whoever runs this installation"
+    )
 
 
-def _without_room(session: Session, step: RowMapping, queue: RowMapping) -> str | None:
+def _without_room(session: Session, step: RowMapping, queue: RowMapping) -> Why | None:
     if step["needs_disk_bytes"] is None or not queue["threads"]:
         return None
     needs = Needs(step["needs_disk_bytes"], step["needs_memory_bytes"])
-    return jobs.find_shortage(session, step_id=step["id"], step=step["name"], queue=step["queue"], needs=needs)
+    shortage = jobs.find_shortage(session, step_id=step["id"], step=step["name"], queue=step["queue"], needs=needs)
+    return Why(shortage, "no machine has room for it just now") if shortage else None
 
 
-def _limited(limits: Limits, step: RowMapping) -> str | None:
+def _limited(limits: Limits, step: RowMapping) -> Why | None:
     full = limits.find_full(
         queue=step["queue"], pipeline=step["pipeline"], owner_id=step["owner_id"], provider=step["provider"]
     )
     if full is None:
         return None
     what = "this owner" if full.kind is Scope.OWNER else f"{full.kind} {full.name}"
-    return f"{what} may run {full.most} at once, and does"
+    return Why(f"{what} may run {full.most} at once, and does", "as much runs at once as may; it starts after that")
 
 
-def _behind(step: RowMapping, queue: RowMapping, place: Place | None) -> str:
+def _behind(step: RowMapping, queue: RowMapping, place: Place | None) -> Why:
     before = place.before if place else 0
     if queue["running"] < queue["threads"] and not before:
-        return f"{step['name']} is about to start"
+        return Why(f"{step['name']} is about to start", "it is about to start")
     threads = "the one thread" if queue["threads"] == 1 else f"all {queue['threads']} threads"
     busy = f"{threads} of queue {queue['name']} {'is' if queue['threads'] == 1 else 'are'} busy"
     told = f"{busy}, and {before} of this owner's steps come before" if before else busy
     seconds = place.seconds_to_start(queue["threads"]) if place else None
-    return told if seconds is None else f"{told}; it starts in {in_words(seconds)}"
+    when = "" if seconds is None else f"; it starts in {in_words(seconds)}"
+    return Why(told + when, ("more of your work comes before it" if before else "other work is done first") + when)

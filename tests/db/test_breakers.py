@@ -59,7 +59,8 @@ def breaker(database: Database) -> jobs.Breaker | None:
 
 def why(database: Database, job_id: UUID) -> str | None:
     with database.jobs() as session:
-        return why_not_running(session, job_id, now=datetime.now(UTC))
+        found = why_not_running(session, job_id, now=datetime.now(UTC))
+    return found.operators if found else None
 
 
 def test_four_failures_keep_nothing_from_starting_and_the_fifth_does(database: Database, owner: str):

@@ -34,7 +34,8 @@ def reserve(database: Database, held: jobs.Claim, needs: Needs, free: Free, name
 
 def why(database: Database, job_id: UUID) -> str | None:
     with database.jobs() as session:
-        return why_not_running(session, job_id, now=datetime.now(UTC))
+        found = why_not_running(session, job_id, now=datetime.now(UTC))
+    return found.operators if found else None
 
 
 def test_a_step_begins_where_there_is_room(database: Database, owner: str):

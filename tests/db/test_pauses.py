@@ -66,5 +66,6 @@ def test_why_a_job_waits_names_the_pause(database: Database, owner: str):
     with database.jobs() as session:
         jobs.pause(session, Scope.OWNER, owner, paused_by="anna", reason="unpaid")
         why = why_not_running(session, job_id, now=datetime.now(UTC))
-    assert why.startswith("this owner's work is paused since 20")
-    assert why.endswith("UTC: unpaid")
+    assert why
+    assert why.operators.startswith("this owner's work is paused since 20")
+    assert why.operators.endswith("UTC: unpaid")

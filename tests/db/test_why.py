@@ -21,7 +21,8 @@ def threads(database: Database) -> int:
 
 def why(database: Database, job_id: UUID) -> str | None:
     with database.jobs() as session:
-        return why_not_running(session, job_id, now=datetime.now(UTC))
+        found = why_not_running(session, job_id, now=datetime.now(UTC))
+    return found.operators if found else None
 
 
 def test_one_that_is_first_is_about_to_start(database: Database, owner: str, threads: int):
@@ -79,5 +80,20 @@ def test_many_are_told_at_once_as_each_is_told_alone(database: Database, owner: 
     with database.jobs() as session:
         jobs.keep_times(session, {("p", "first"): (1, 60.0)})
         told = why_each(session, [running, *waiting], now=datetime.now(UTC))
-    assert told == {job_id: why(database, job_id) for job_id in waiting}
-    assert told[waiting[3]].endswith("and 3 of this owner's steps come before; it starts in about 4 minutes")
+    assert {job_id: one.operators for job_id, one in told.items()} == {job_id: why(database, job_id) for job_id in waiting}
+    assert told[waiting[3]].operators.endswith("and 3 of this owner's steps come before; it starts in about 4 minutes")
+
+
+def test_an_owner_is_told_of_no_queue_no_host_and_no_reason_of_operators(database: Database, owner: str):
+    job_id = insert(database, owner)
+
+    def told() -> str:
+        with database.jobs() as session:
+            found = why_not_running(session, job_id, now=datetime.now(UTC))
+        assert found
+        return found.owner
+
+    assert told() == "nothing does work of this kind now; tell whoever runs this installation"
+    with database.jobs() as session:
+        jobs.pause(session, Scope.OWNER, owner, paused_by="olga", reason="has not paid")
+    assert told() == "your work is paused; whoever runs this installation can resume it"

@@ -97,7 +97,7 @@ def test_while_the_endpoint_is_switched_off_the_check_waits_without_end_and_goes
     [review] = [each for each in job["steps"] if each["name"] == "review"]
     assert (review["status"], review["attempt"]) == ("queued", 0)
     assert why is not None
-    assert why.startswith("openai is unavailable until ")
+    assert why.operators.startswith("openai is unavailable until ")
     worker.drain()
     assert worker.job(job_id)["status"] == "succeeded"
     check, status = last(database, owner, video_id)

@@ -18,7 +18,8 @@ __all__ = ["bench"]
 
 def why(bench: Bench, shown: dict) -> str | None:
     with bench.database.jobs() as session:
-        return why_not_running(session, shown["id"], now=datetime.now(UTC))
+        found = why_not_running(session, shown["id"], now=datetime.now(UTC))
+    return found.operators if found else None
 
 
 def test_a_provider_that_is_away_counts_no_attempt_and_says_why(bench: Bench):
