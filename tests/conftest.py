@@ -1,5 +1,6 @@
 """Real servers, started once per test process; a database cloned from a migrated template per test."""
 
+import gc
 import os
 import shutil
 import socket
@@ -47,6 +48,13 @@ class _Scheduling(LoadScopeScheduling):
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> _Scheduling:
     """Not `--dist loadgroup`: xdist 3.8 writes a group into `Item._nodeid`, which pytest 9.2 does not read."""
     return _Scheduling(config, log)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_finish() -> None:
+    """What is there by now stays until the end: half a million objects that no later collection of garbage looks at again."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
