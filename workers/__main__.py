@@ -10,6 +10,7 @@ from core.log import configure_log, get_logger
 from core.settings import settings
 from workers.alone import Alone
 from workers.broker import ACTOR, HintBroker
+from workers.hang import end_when_hung
 from workers.process import Process
 from workers.scratch import prune_scratch
 
@@ -22,6 +23,7 @@ def main() -> None:
     parser.add_argument("--queues", required=True, help="comma-separated: io, media, ai, web")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
+    end_when_hung()
     config = settings()
     configure_log(form=config.log_format, level=config.log_level)
     queues = options.queues.split(",")

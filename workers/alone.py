@@ -22,6 +22,7 @@ from core.log import configure_log, get_logger
 from core.reaping import Reaped, wait_for
 from core.sandbox.kernel import die_with_parent
 from core.settings import settings
+from workers.hang import end_when_hung
 from workers.process import Process
 from workers.runner import StepRunner
 
@@ -157,6 +158,7 @@ def main(parent: int, line: socket.socket) -> None:
     die_with_parent(signal.SIGTERM)
     if os.getppid() != parent:  # gone before this could ask to be told
         return
+    end_when_hung()
     config = settings()
     configure_log(form=config.log_format, level=config.log_level)
     process = Process(config, queues=(), threads=0, alone=True)

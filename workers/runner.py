@@ -88,10 +88,16 @@ class StepRunner:
     def give_up(self) -> None:
         """Give back what did not listen: nothing of it goes on, because the process ends now. What is past its deadline loses its lease."""
         for ctx in [ctx for ctx in list(self.held.values()) if ctx.overdue_seconds() <= 0]:
-            with self._database.jobs() as session:
-                session.execute(text("SET LOCAL lock_timeout = '1s'"))  # its own transaction may be what it hangs in
-                if jobs.holds(session, ctx.held):
-                    jobs.release(session, ctx.held)
+            try:
+                self._give_up(ctx.held)
+            except DBAPIError as error:  # the others are still to be given back
+                _log.warning("step.not_given_back", **ctx.held.words(), error=type(error).__name__)
+
+    def _give_up(self, held: jobs.Claim) -> None:
+        with self._database.jobs() as session:
+            session.execute(text("SET LOCAL lock_timeout = '1s'"))  # its own transaction may be what it hangs in
+            if jobs.holds(session, held):
+                jobs.release(session, held)
 
     def is_busy(self) -> bool:
         """Tell whether anything is claimed, runs, or is not written yet."""

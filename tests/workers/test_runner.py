@@ -325,6 +325,28 @@ def test_a_step_that_does_not_listen_is_given_back_uncounted_when_its_process_en
     assert (step["status"], step["attempt"]) == (status, attempt)
 
 
+def test_of_two_that_do_not_listen_one_is_given_back_though_the_other_is_locked(bench: Bench):
+    began, go_on = threading.Semaphore(0), threading.Event()
+
+    def behave(_ctx: Context) -> None:
+        began.release()
+        assert go_on.wait(10)
+
+    threads = [threading.Thread(target=bench.run, args=(behave,)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+        assert began.acquire(timeout=10)
+    locked, free = (ctx.held.job_id for ctx in bench.runner.held.values())
+    bench.runner.stop()
+    with bench.database.jobs() as hanging:
+        hanging.execute(text("SELECT 1 FROM jobs.jobs WHERE id = :id FOR UPDATE"), {"id": locked})
+        bench.runner.give_up()
+        assert [bench.job(job_id)["status"] for job_id in (locked, free)] == ["running", "queued"]
+    go_on.set()
+    for thread in threads:
+        thread.join(10)
+
+
 def test_a_step_that_this_worker_does_not_know_is_kept_for_one_that_does(bench: Bench, monkeypatch: pytest.MonkeyPatch):
     """Of a peer, a job whose function could not be imported was deleted."""
     with bench.database.tenant(bench.owner) as session:
