@@ -141,15 +141,19 @@ class Standstill:
 def find_startable(session: Session, idle: Collection[str]) -> dict[str, frozenset[Ready]]:
     """By queue that has a thread free, the step that each owner would start next of those that no rule holds back.
 
-    Suspects only where one is due: until it has started, workers may keep their threads free for it.
+    Suspects only where one of these is due: until it has started, workers may keep their threads free for it.
     """
     ready = list_ready(session, dict.fromkeys(idle, 1)) if idle else []
     if not ready:
         return {}
     limits = jobs.read_limits(session)
+    free = [step for step in ready if not _is_limited(step, limits)]
     first: defaultdict[str, dict[str, Ready]] = defaultdict(dict)
-    for step in [step for step in ready if step.alone] or ready:
-        full = limits.find_full(queue=step.queue, pipeline=step.pipeline, owner_id=step.owner_id, provider=step.provider)
-        if full is None:
-            first[step.queue].setdefault(step.owner_id, step)
+    for step in [step for step in free if step.alone] or free:
+        first[step.queue].setdefault(step.owner_id, step)
     return {queue: frozenset(steps.values()) for queue, steps in first.items()}
+
+
+def _is_limited(step: Ready, limits: jobs.Limits) -> bool:
+    full = limits.find_full(queue=step.queue, pipeline=step.pipeline, owner_id=step.owner_id, provider=step.provider)
+    return full is not None

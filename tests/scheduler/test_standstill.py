@@ -114,6 +114,15 @@ def test_a_suspect_that_nobody_starts_is_told_and_hinted_to_run_alone_and_the_ot
     assert kept(database) == 1
 
 
+def test_a_suspect_that_a_limit_holds_back_hides_nobody(database: Database, standstill: Standstill, wire: redis.Redis):
+    [step_id] = insert(database, "anna", 1)
+    suspect(database)
+    with database.jobs() as session:
+        jobs.set_limit(session, Scope.OWNER, "bela", 0)
+    look(standstill)
+    assert hinted(wire) == [step_id]
+
+
 def test_the_minute_begins_when_the_last_rule_let_go(database: Database, standstill: Standstill):
     insert(database, "anna", 1)
     pause(database)
