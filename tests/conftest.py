@@ -38,11 +38,14 @@ hypothesis.settings.register_profile("thorough", max_examples=2000, deadline=Non
 _connect = socket.socket.connect
 
 
+_TOGETHER = ("tests/browser/", "tests/contract/", "tests/crash/", "tests/pipelines/providers/whisper/")
+
+
 class _Scheduling(LoadScopeScheduling):
-    """Slow folders are one process each, from the start: one Chromium with its ingests made once, one whole platform at a time."""
+    """Some folders are one process each, from the start: what is dear is made once there, and one whole platform runs at a time."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return next((folder for folder in ("tests/browser/", "tests/crash/") if nodeid.startswith(folder)), nodeid)
+        return next((folder for folder in _TOGETHER if nodeid.startswith(folder)), nodeid)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> _Scheduling:
