@@ -32,13 +32,17 @@ _START_SECONDS = 60.0  # the others wait for a start: one that hangs must not ho
 
 
 class _Child:
-    """One such process. It ends by itself when it has had nothing to do for a while."""
+    """One such process. It ends by itself when it has had nothing to do for a while. Raises OSError where none can be made."""
 
     def __init__(self) -> None:
         self._line, theirs = socket.socketpair()
         with theirs:
             command = [sys.executable, "-m", "workers.alone", str(os.getpid()), str(theirs.fileno())]
-            self.process = subprocess.Popen(command, pass_fds=[theirs.fileno()])
+            try:
+                self.process = subprocess.Popen(command, pass_fds=[theirs.fileno()])
+            except OSError:
+                self._line.close()
+                raise
 
     def begins(self) -> bool:
         """Returns True when it is ready, False when it is gone, or is sent away because it does not get ready."""
@@ -115,9 +119,9 @@ class Alone:
                 return None
             if self._idle:
                 return self._idle.pop()
-            self._starting = True
             child = _Child()
             self._children.add(child)
+            self._starting = True  # only now: where no process can be made, nobody is to wait for it
         ready = child.begins()
         with self._changed:
             self._starting = False

@@ -109,6 +109,19 @@ def test_where_an_idle_process_has_ended_another_takes_the_hint(alone: Alone):
     assert not alone.running()
 
 
+def test_where_no_process_could_be_made_the_next_suspect_makes_one(
+    alone: Alone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    with monkeypatch.context() as without:
+        without.setattr(sys, "executable", str(tmp_path / "nowhere"))
+        with pytest.raises(FileNotFoundError):
+            alone.run([uuid4()])
+    thread = threading.Thread(target=alone.run, args=([uuid4()],), daemon=True)
+    thread.start()
+    thread.join(60)
+    assert not alone.running()
+
+
 def test_one_that_does_not_get_ready_is_sent_away(alone: Alone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     program = tmp_path / "hangs"
     program.write_text("#!/bin/sh\nexec sleep 60\n")
