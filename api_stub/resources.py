@@ -21,8 +21,8 @@ _TOKENS = ("access_token", "refresh_token", "token_expires_at", "metadata")
 _KEPT_BY_US = {"id", "user_id", "company_id", "workbook_id", "created_at", "updated_at"}
 
 
-def _insert_message(session: Session, _user: str, values: dict[str, Any]) -> RowMapping:
-    return chat.insert_message(session, values["conversation_id"], role=values["role"], content=values["content"])
+def _insert_message(session: Session, user: str, values: dict[str, Any]) -> RowMapping:
+    return chat.insert_message(session, values.pop("conversation_id"), user_id=user, **values)
 
 
 def _insert_client(session: Session, user: str, values: dict[str, Any]) -> RowMapping:

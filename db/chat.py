@@ -26,10 +26,11 @@ def get_conversation(session: Session, conversation_id: int) -> RowMapping:
     return get_row(session, conversations, conversation_id)
 
 
-def insert_message(session: Session, conversation_id: int, *, role: str, content: str) -> RowMapping:
-    """Add a message, which makes the conversation changed now. Raises NotFound, Refused."""
+def insert_message(session: Session, conversation_id: int, *, role: str, content: str, user_id: str) -> RowMapping:
+    """Add a message by this user, or for them, which makes the conversation changed now. Raises NotFound, Refused."""
     update_row(session, conversations, conversation_id, {"updated_at": func.now()})
-    return insert_row(session, messages, {"conversation_id": conversation_id, "role": role, "content": content})
+    said = {"conversation_id": conversation_id, "role": role, "content": content, "user_id": user_id}
+    return insert_row(session, messages, said)
 
 
 def list_messages(session: Session, conversation_id: int, *, after: int = 0, limit: int = MOST) -> list[RowMapping]:

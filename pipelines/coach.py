@@ -51,8 +51,8 @@ def start(
     said = (message or action).strip()
     if conversation_id is None:
         conversation_id = chat.insert_conversation(session, f"{section}: {said}"[:_LONGEST_TITLE], user_id=user_id)["id"]
-    chat.insert_message(session, conversation_id, role="user", content=said)
-    reply_id = chat.insert_message(session, conversation_id, role="assistant", content="")["id"]
+    chat.insert_message(session, conversation_id, role="user", content=said, user_id=user_id)
+    reply_id = chat.insert_message(session, conversation_id, role="assistant", content="", user_id=user_id)["id"]
     args = {
         "conversation_id": conversation_id,
         "reply_id": reply_id,

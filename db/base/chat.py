@@ -21,6 +21,7 @@ messages = Table(
     metadata,
     key(),
     Column("conversation_id", Integer, ForeignKey("public.conversations.id", ondelete="CASCADE"), nullable=False),
+    user(required=False),  # who wrote it, or whom it answers; of earlier ones nobody knows
     Column("role", Text, nullable=False),
     Column("content", Text, nullable=False),
     created_at(),

@@ -80,8 +80,8 @@ HERS = {
     *("/media/videos/{video_id}/ladder/{path:path}", "/media/videos/{video_id}/{kind}"),
     *(f"/v1/leads-search-schedules/{{row_id}}/{what}" for what in ("run", "pause", "resume")),
 }
-# DELETEs that leave the row, cancelled, or take a part out of a row that members change.
-CHANGES = {"/api/ingest-requests/{request_id}", "/v1/messages/{row_id}"}
+# A DELETE that leaves the row, cancelled.
+CHANGES = {"/api/ingest-requests/{request_id}"}
 
 
 @dataclass(frozen=True)

@@ -227,6 +227,17 @@ def test_nobodys_conversation_is_seen_by_nobody_and_nobodys_partner_category_by_
     assert not changes(database, TABLES["referral_partner_categories"], "anna", category)
 
 
+def test_a_message_is_removed_by_who_wrote_it_and_by_who_may_remove_the_conversation(database: Database, setup: Connection):
+    messages, annas = TABLES["messages"], insert_row(setup, TABLES["conversations"], "anna", company_id=1)
+    for author, removers in (("mia", ["anna", "carl", "mia"]), ("carl", ["anna", "carl"]), (None, ["anna", "carl"])):
+        key = insert_row(setup, messages, "mia", conversation_id=annas, user_id=author)
+        assert [user for user in ("anna", *STRANGERS) if sees(database, messages, user, key)] == ["anna", "carl", "mia"]
+        assert [user for user in ("anna", *STRANGERS) if removes(database, messages, user, key)] == removers
+    key = insert_row(setup, messages, "mia", conversation_id=annas)
+    setup.execute(company_memberships.delete().where(company_memberships.c.user_id == "mia"))
+    assert not removes(database, messages, "mia", key)
+
+
 def test_a_channel_is_seen_by_who_may_publish_to_it(database: Database, setup: Connection):
     channel = setup.scalar(
         select(user_channels.c.channel_id).where(user_channels.c.id == insert_row(setup, user_channels, "anna"))

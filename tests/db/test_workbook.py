@@ -95,7 +95,10 @@ def test_messages_come_in_order_and_bring_their_conversation_up_to_date(database
     with database.tenant(owner) as session:
         talk = chat.insert_conversation(session, "Bread", user_id=owner)
     with database.tenant(owner) as session:
-        said = [chat.insert_message(session, talk["id"], role="user", content=word) for word in ("one", "two", "three")]
+        said = [
+            chat.insert_message(session, talk["id"], role="user", content=word, user_id=owner)
+            for word in ("one", "two", "three")
+        ]
         assert chat.get_conversation(session, talk["id"])["updated_at"] > talk["updated_at"]
         page = chat.list_messages(session, talk["id"], after=said[0]["id"], limit=1)
         assert [row["content"] for row in page] == ["two"]
@@ -107,7 +110,7 @@ def test_a_conversation_of_another_takes_no_message(database: Database, owner: s
     with database.tenant(owner) as session:
         talk = chat.insert_conversation(session, "Mine", user_id=owner)
     with database.tenant("bela") as session, pytest.raises(NotFound):
-        chat.insert_message(session, talk["id"], role="user", content="?")
+        chat.insert_message(session, talk["id"], role="user", content="?", user_id="bela")
 
 
 def test_searches_are_remembered_newest_first(database: Database, owner: str):
