@@ -27,6 +27,7 @@ GENERATIONS = ("production with checks", "replit", "older names")  # of 18 table
 OTHERWISE = {
     "DELETE /api/ingest-requests/{request_id}",  # the row that was there is no longer queued
     "PATCH /v1/companies/{company_id}/members/{user_id}",  # the company that was there has no such member
+    "POST /v1/business-leads/{row_id}/could-be/{other_id}",  # the lead that was there is another client's
     # The schedule that was there has numbers that are no days.
     *(f"{method} /v1/leads-search-schedules/{{row_id}}{rest}" for method, rest in (("PATCH", ""), ("GET", "/preview"))),
     *(f"POST /v1/leads-search-schedules/{{row_id}}/{what}" for what in ("pause", "resume")),
