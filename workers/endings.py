@@ -17,6 +17,9 @@ Ending = Callable[[Session], None]  # what is written under the fence
 _log = get_logger(__name__)
 _LONGEST_DELAY_SECONDS = 300.0
 _LONGEST_STDERR = 4000
+_NO_ROOM_DELAY = timedelta(
+    seconds=3
+)  # a database that is full stays so for a while: without it a step would run thirty times a second
 
 
 def ending_of(held: jobs.Claim, error: Exception) -> Ending | None:
@@ -31,7 +34,8 @@ def ending_of(held: jobs.Claim, error: Exception) -> Ending | None:
             return _declared(held, error)
         case DBAPIError() if passes(error):  # nobody's fault: no attempt counted
             _log.warning("step.database_lost", sqlstate=sqlstate(error))
-            return lambda session: jobs.release(session, held)
+            delay = _NO_ROOM_DELAY if (sqlstate(error) or "").startswith("53") else timedelta(0)
+            return lambda session: jobs.release(session, held, delay=delay)
         case DBAPIError():
             _log.error("step.crashed", exc_info=error)
             return _retry_or_failure(held, "the database refused a statement; the log tells more", error)

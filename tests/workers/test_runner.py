@@ -157,8 +157,12 @@ def test_an_overdue_step_that_does_not_listen_loses_its_lease_and_its_process_is
     assert told == [1], "at the second beat"
 
 
-@pytest.mark.parametrize("code", ["40P01", "53100"], ids=["it broke a deadlock", "its disk is full"])
-def test_a_step_whose_commit_the_database_cannot_take_now_runs_again_and_counts_no_attempt(bench: Bench, code: str):
+@pytest.mark.parametrize(
+    ("code", "waits"), [("40P01", False), ("53100", True)], ids=["it broke a deadlock", "its disk is full"]
+)
+def test_a_step_whose_commit_the_database_cannot_take_now_runs_again_and_counts_no_attempt(
+    bench: Bench, code: str, waits: bool
+):
     def behave(ctx: Context) -> object:
         with ctx.complete() as session:
             session.execute(text(f"DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '{code}'; END $$"))
@@ -166,6 +170,8 @@ def test_a_step_whose_commit_the_database_cannot_take_now_runs_again_and_counts_
 
     shown = bench.run(behave)
     assert (shown["status"], shown["steps"][0]["attempt"]) == ("queued", 0)
+    with bench.database.jobs() as session:
+        assert session.scalar(text("SELECT available_at > now() + interval '1 second' FROM jobs.job_steps")) is waits
 
 
 def test_how_a_child_died_is_kept_without_secrets(bench: Bench):
