@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError
 from sqlalchemy.orm import Session
 
 from core.errors import AskStephenError, Cancelled, ChildDied, Released, Replaced, Snoozed, Transient, Unavailable
@@ -50,6 +50,8 @@ def passes(error: DBAPIError) -> bool:
     The server was away (classes 08 and 57), chose us to break a deadlock (40), or has no disk, memory or connection left (53).
     """
     state = sqlstate(error)
+    if isinstance(error, DataError):  # the driver takes no such value, and needs no server to say so
+        return False
     return error.connection_invalidated or state is None or state.startswith(("08", "57", "40", "53"))
 
 
@@ -66,30 +68,35 @@ def _declared(held: jobs.Claim, error: AskStephenError) -> Ending:
         case Released():
             return lambda session: jobs.release(session, held)
         case Snoozed(delay=delay):
-            reason = str(error)
+            reason = _words(error)
             return lambda session: jobs.release(session, held, outcome="snoozed", delay=delay, reason=reason)
         case Unavailable():
             return partial(_wait_for_provider, held=held, error=error)
         case Transient(retry_after=retry_after):
-            return _retry_or_failure(held, str(error), error, retry_after)
+            return _retry_or_failure(held, _words(error), error, retry_after)
         case _:
-            return _failure(held, str(error), error)
+            return _failure(held, _words(error), error)
+
+
+def _words(error: AskStephenError) -> str:
+    """What it says, as the database takes it: a file's name may be no Unicode, and what a child said may hold a NUL."""
+    return str(error).encode(errors="backslashreplace").decode().replace("\0", "")
 
 
 def _wait_for_provider(session: Session, *, held: jobs.Claim, error: Unavailable) -> None:
     delay = jobs.record_failure(session, held.step_id, held.owner_id, error)
     if delay is None:
-        _retry_or_failure(held, str(error), error)(session)
+        _retry_or_failure(held, _words(error), error)(session)
     else:
-        jobs.release(session, held, outcome="unavailable", delay=delay, reason=str(error))
+        jobs.release(session, held, outcome="unavailable", delay=delay, reason=_words(error))
 
 
 def _bury_child(session: Session, *, held: jobs.Claim, error: ChildDied) -> None:
     evidence, content = _without_secrets(error.evidence), error.evidence.get("content")
     if isinstance(content, str) and jobs.has_killed(session, content):
-        jobs.quarantine(session, held, error=f"{error}; a child died on the same content before", evidence=evidence)
+        jobs.quarantine(session, held, error=f"{_words(error)}; a child died on the same content before", evidence=evidence)
     else:
-        _retry_or_failure(held, str(error), error, error.retry_after, evidence=evidence)(session)
+        _retry_or_failure(held, _words(error), error, error.retry_after, evidence=evidence)(session)
 
 
 def _without_secrets(evidence: jobs.Evidence) -> jobs.Evidence:

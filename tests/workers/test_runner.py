@@ -86,6 +86,22 @@ def test_a_permanent_error_fails_the_job_at_once_with_its_words(bench: Bench, er
     assert (shown["status"], shown["error"], shown["steps"][0]["attempt"]) == ("failed", str(error), 1)
 
 
+@pytest.mark.parametrize(("word", "kept"), [("name \udcff", "name \\udcff"), ("nu\0l", "nul")])
+def test_an_error_whose_words_no_database_takes_fails_the_job_all_the_same(bench: Bench, word: str, kept: str):
+    shown = bench.run(fails_with(Permanent(word)))
+    assert (shown["status"], shown["error"]) == ("failed", kept)
+    assert not bench.runner.held
+
+
+def test_a_value_that_no_database_takes_is_the_steps_fault(bench: Bench):
+    def behave(_ctx: Context) -> None:
+        with bench.database.jobs() as session:
+            session.execute(text("SELECT :word"), {"word": "nu\0l"})
+
+    shown = bench.run(behave)
+    assert (shown["status"], shown["steps"][0]["attempt"]) == ("retrying", 1)
+
+
 def test_a_transient_error_is_retried_when_the_provider_says(bench: Bench):
     shown = bench.run(fails_with(Transient("busy", retry_after=timedelta(hours=2))))
     [row] = shown["steps"]
