@@ -183,8 +183,12 @@ class StepRunner:
     def _settle_error(self, ctx: Context, error: Exception) -> None:
         ctx.remove_folder()  # before the status says so: a cancelled job's partial files are gone
         ending = ending_of(ctx.held, self.room.explain(error))
-        if ending is not None:
+        if ending is None:
+            return
+        try:
             self._settle(ctx.held, ending)
+        except Exception as unwritten:  # noqa: BLE001  (its lease expires; the steps behind it are to run)
+            _log.error("step.end_not_written", exc_info=unwritten)
 
     def _let_go(self, ctx: Context) -> None:
         self.held.pop(ctx.held.claim_id, None)

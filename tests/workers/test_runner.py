@@ -93,6 +93,11 @@ def test_an_error_whose_words_no_database_takes_fails_the_job_all_the_same(bench
     assert not bench.runner.held
 
 
+def test_a_step_whose_end_cannot_be_written_is_left_to_its_lease(bench: Bench):
+    shown = bench.run(fails_with(ChildDied("it died", evidence={"stderr": "nu\0l"})))
+    assert (shown["status"], dict(bench.runner.held)) == ("running", {})
+
+
 def test_a_value_that_no_database_takes_is_the_steps_fault(bench: Bench):
     def behave(_ctx: Context) -> None:
         with bench.database.jobs() as session:
