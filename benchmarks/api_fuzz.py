@@ -43,7 +43,7 @@ _ZONE = "there is no time zone"
 _ADDRESS = "This address cannot be opened|a channel is named by"
 _KEY = "Idempotency-Key was sent with another body"
 _UNREADY = "no transcript|not ready to be published"
-_FILE = "his file (is none of|is empty|has no name)"
+_FILE = "his file (is none of|is empty|has no name|is too large)"
 _LAX = "^20"  # text for a number and a number for a yes or no are taken: earlier clients send them
 # What the description does not say of an operation, by what is answered then. JSON Schema compares no two fields, knows no zone, no address and
 # no picture, takes 1.0 for a whole number, and does not know what is there already. These answers are counted, and not held against the run.
