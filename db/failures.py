@@ -1,6 +1,5 @@
 """What failed and is not archived yet, grouped by what the errors have in common. As the job core."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -45,19 +44,18 @@ WITH groups AS (
 SELECT g.id, g.pipeline, g.step, g.error_class, g.count, g.jobs, g.first_at, g.last_at, g.newest_job_id, left(coalesce(
     (SELECT s.error FROM jobs.job_steps s WHERE s.job_id = g.newest_job_id AND s.name = g.step AND s.error_group = g.error_group LIMIT 1),
     (SELECT j.stop_reason FROM jobs.jobs j WHERE j.id = g.newest_job_id), ''), 300) AS message
-FROM groups g ORDER BY g.last_at DESC
+FROM groups g WHERE CAST(:id AS text) IS NULL OR g.id = :id ORDER BY g.last_at DESC
 """)  # noqa: S608  (constants)
 
 
 def list_groups(session: Session, *, limit: int = 100) -> list[Group]:
     """The groups that grew last come first."""
-    return [Group(**row) for row in session.execute(_GROUPS, {"limit": limit}).mappings()]
+    return [Group(**row) for row in session.execute(_GROUPS, {"limit": limit, "id": None}).mappings()]
 
 
 def get_group(session: Session, group_id: str) -> Group:
     """One group. Raises NotFound."""
-    found: Sequence[Group] = list_groups(session, limit=10_000)
-    for group in found:
-        if group.id == group_id:
-            return group
-    raise NotFound("nothing fails in this way any more: it was run again, or is archived")
+    row = session.execute(_GROUPS, {"limit": 10_000, "id": group_id}).mappings().first()
+    if row is None:
+        raise NotFound("nothing fails in this way any more: it was run again, or is archived")
+    return Group(**row)

@@ -17,9 +17,8 @@ Ending = Callable[[Session], None]  # what is written under the fence
 _log = get_logger(__name__)
 _LONGEST_DELAY_SECONDS = 300.0
 _LONGEST_STDERR = 4000
-_NO_ROOM_DELAY = timedelta(
-    seconds=3
-)  # a database that is full stays so for a while: without it a step would run thirty times a second
+# A database that is full stays so for a while: without a delay a step would run thirty times a second.
+_NO_ROOM_DELAY = timedelta(seconds=3)
 
 
 def ending_of(held: jobs.Claim, error: Exception) -> Ending | None:
