@@ -243,7 +243,8 @@ CHANNEL = "UC" + "x" * 22
 
 
 def put_video(twins: Twins, video: str, title: str, day: int, privacy: str = "public") -> None:
-    snippet = {"channelId": CHANNEL, "channelTitle": "Ada & co", "title": title, "publishedAt": f"2026-11-{day:02}T10:00:00Z"}
+    snippet = {"channelId": CHANNEL, "channelTitle": "Ada & co", "title": title, "description": ""}
+    snippet["publishedAt"] = f"2026-11-{day:02}T10:00:00Z"
     record = {"account": "ada", "video": {"id": video, "snippet": snippet, "status": {"privacyStatus": privacy}}}
     twins.put("youtube.videos", video, record)
 
